@@ -1,0 +1,111 @@
+"""Every error that a user can meet.
+
+::
+
+    NixpyError
+    ├── UsageError              2  wrong usage or options
+    │   └── OptionsError        2  every fault found in the options, at once
+    ├── ManifestError           1  a manifest or lock file that cannot be read or is malformed
+    ├── NothingToDo             1  no manifest, no dev shell
+    ├── NotYetSupported         1  a manifest whose manager this version does not have
+    ├── EnvironmentUnusable     1  the prefix cannot be made, used or put on PATH
+    ├── SyncFailed              1  a manager ended with an error
+    ├── LockTimeout             1  somebody else syncs for too long
+    ├── InterpreterNotFound     3  no candidate satisfies the request
+    └── ToolMissing             3  a tool that is needed is not there
+
+Each says what happened, where, and what to do next. What is a bug is an ordinary exception and
+shows its traceback.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "EnvironmentUnusable",
+    "InterpreterNotFound",
+    "LockTimeout",
+    "ManifestError",
+    "NixpyError",
+    "NotYetSupported",
+    "NothingToDo",
+    "OptionsError",
+    "SyncFailed",
+    "ToolMissing",
+    "UsageError",
+]
+
+
+class NixpyError(Exception):
+    """A condition that the user can do something about.
+
+    Args:
+        what: what happened, in one clause without a full stop.
+        where: the file (with line), variable or directory it happened in.
+        next: what to do about it.
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, where: str | None = None, next: str | None = None) -> None:  # noqa: A002
+        super().__init__(what, where, next)
+        self.what = what
+        self.where = where
+        self.next = next
+
+    def __str__(self) -> str:
+        first = f"{self.where}: {self.what}" if self.where else self.what
+        return f"{first}\n{self.next}" if self.next else first
+
+
+class UsageError(NixpyError):
+    """The call, a flag or a variable is wrong."""
+
+    exit_code = 2
+
+
+class OptionsError(UsageError):
+    """The options of a project are wrong; ``faults`` holds all of them, one line each."""
+
+    def __init__(self, faults: tuple[str, ...]) -> None:
+        super().__init__(faults[0], next="\n".join(faults[1:]) or None)
+        self.faults = faults
+
+
+class ManifestError(NixpyError):
+    """A manifest or lock file cannot be read, or is not what its specification says."""
+
+
+class NothingToDo(NixpyError):  # noqa: N818 - the sentence is the name
+    """The directory holds nothing that nixpy recognises."""
+
+
+class NotYetSupported(NixpyError):  # noqa: N818
+    """The decision fell on a manager that this version does not have."""
+
+
+class EnvironmentUnusable(NixpyError):  # noqa: N818
+    """The prefix cannot be made, used or put on ``PATH``."""
+
+
+class SyncFailed(NixpyError):  # noqa: N818
+    """A manager ended with an error; the full log is at ``log``."""
+
+    def __init__(self, what: str, *, log: str | None, next: str | None = None) -> None:  # noqa: A002
+        super().__init__(what, next=next)
+        self.log = log
+
+
+class LockTimeout(NixpyError):  # noqa: N818
+    """Another process holds the environment's lock for longer than we wait."""
+
+
+class InterpreterNotFound(NixpyError):  # noqa: N818
+    """No candidate satisfies the requested version."""
+
+    exit_code = 3
+
+
+class ToolMissing(NixpyError):  # noqa: N818
+    """A program that is needed is not installed."""
+
+    exit_code = 3

@@ -1,0 +1,65 @@
+"""The one seam through which manifests and configuration are read.
+
+Whoever reads a file to decide something reads it through :class:`Files`, so that everything that
+was looked at, also what was absent, can be recorded as an input (DESIGN.md, section 6).
+Paths are absolute ``str`` (``surrogateescape`` for bytes that are not UTF-8).
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Protocol
+
+from nixpy.errors import ManifestError
+
+__all__ = ["DiskFiles", "Files"]
+
+
+class Files(Protocol):
+    """Reads files and directories; an implementation may record what was asked for."""
+
+    def read(self, path: str) -> bytes | None:
+        """Return the content of a file, or None where there is none.
+
+        Raises:
+            ManifestError: the file exists and cannot be read.
+        """
+
+    def names(self, directory: str) -> tuple[str, ...]:
+        """Return the sorted names in a directory; none where there is no such directory.
+
+        Raises:
+            ManifestError: the directory exists and cannot be read.
+        """
+
+
+class DiskFiles:
+    """Reads from the disk and records nothing."""
+
+    def read(self, path: str) -> bytes | None:
+        """See :meth:`Files.read`."""
+        try:
+            with open(path, "rb") as file:
+                return file.read()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise unreadable(path, error) from None
+
+    def names(self, directory: str) -> tuple[str, ...]:
+        """See :meth:`Files.names`."""
+        try:
+            return tuple(sorted(os.listdir(directory)))
+        except (FileNotFoundError, NotADirectoryError):
+            return ()
+        except OSError as error:
+            raise unreadable(directory, error) from None
+
+
+def unreadable(path: str, error: OSError) -> ManifestError:
+    """Return the error for an input that exists and cannot be read."""
+    return ManifestError(
+        f"cannot be read: {error.strerror}",
+        where=path,
+        next="Make it readable, or remove it: an input that cannot be read is never taken as unchanged.",
+    )

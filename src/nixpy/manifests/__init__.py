@@ -1,0 +1,1 @@
+"""Manifests and lock files: what a project declares, read and checked, never executed."""
