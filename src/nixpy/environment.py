@@ -9,10 +9,12 @@ Names and values are ``str`` with ``surrogateescape`` for bytes that are not UTF
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias, Union
+from nixpy.values import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from typing import TypeAlias, Union
 
 __all__ = ["Environment", "Operation", "Prepend", "Set", "Unset", "prepended"]
 
@@ -44,7 +46,10 @@ class Prepend(NamedTuple):
     elements: tuple[str, ...]
 
 
-Operation: TypeAlias = Union[Set, Unset, Prepend]
+if TYPE_CHECKING:
+    Operation: TypeAlias = Union[Set, Unset, Prepend]
+else:
+    Operation = (Set, Unset, Prepend)
 
 
 class Environment(NamedTuple):

@@ -32,6 +32,7 @@ __all__ = [
     "SyncFailed",
     "ToolMissing",
     "UsageError",
+    "unreadable",
 ]
 
 
@@ -109,3 +110,11 @@ class ToolMissing(NixpyError):  # noqa: N818
     """A program that is needed is not installed."""
 
     exit_code = 3
+
+def unreadable(path: str, error: OSError) -> ManifestError:
+    """Return the error for an input that exists and cannot be read."""
+    return ManifestError(
+        f"cannot be read: {error.strerror}",
+        where=path,
+        next="Make it readable, or remove it: an input that cannot be read is never taken as unchanged.",
+    )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from typing import Protocol
 
-from nixpy.errors import ManifestError
+from nixpy.errors import unreadable
 
 __all__ = ["DiskFiles", "Files"]
 
@@ -54,12 +54,3 @@ class DiskFiles:
             return ()
         except OSError as error:
             raise unreadable(directory, error) from None
-
-
-def unreadable(path: str, error: OSError) -> ManifestError:
-    """Return the error for an input that exists and cannot be read."""
-    return ManifestError(
-        f"cannot be read: {error.strerror}",
-        where=path,
-        next="Make it readable, or remove it: an input that cannot be read is never taken as unchanged.",
-    )

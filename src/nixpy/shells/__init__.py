@@ -9,9 +9,7 @@ compute values from ``environ``. The text is encoded with :func:`os.fsencode` be
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -43,5 +41,7 @@ def render(shell: str, operations: Sequence[Operation], environ: Mapping[str, st
     """
     if shell not in SHELLS:
         raise KeyError(shell)
-    text: str = import_module(f"nixpy.shells.{shell}").render(operations, environ)
+    # Not importlib, which is not loaded at start; and only the module of the one shell.
+    module = __import__(f"nixpy.shells.{shell}", fromlist=["render"])
+    text: str = module.render(operations, environ)
     return text

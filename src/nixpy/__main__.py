@@ -1,0 +1,7 @@
+"""``python -m nixpy``."""
+
+import sys
+
+from nixpy.cli import main
+
+sys.exit(main())

@@ -1,0 +1,241 @@
+"""What can change an environment, and the fingerprint over all of it.
+
+An :class:`Input` is one observation: a file's content or its absence, the names in a directory,
+the identity of a program, the value of a variable. :func:`observe` makes the same observation
+again; an entry is fresh when every one of its inputs is observed alike (DESIGN.md, section 6).
+
+This module is on the path that must start fast: it imports nothing that Python itself does not
+load at start, but for ``_blake2``.
+"""
+
+from __future__ import annotations
+
+import os
+
+from nixpy.errors import ManifestError, unreadable
+from nixpy.values import NamedTuple
+
+try:
+    # hashlib loads OpenSSL, which costs a quarter of a Python start.
+    from _blake2 import blake2b
+except ImportError:  # another implementation of Python
+    from hashlib import blake2b
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Literal
+
+    Kind = Literal["file", "directory", "program", "variable", "variables", "text"]
+
+__all__ = ["ABSENT", "Input", "ObservedFiles", "fingerprint", "observe", "owned_variable"]
+
+ABSENT = ""
+"""The value of a file, directory or variable that is not there."""
+
+NO_TIME = -1
+DIGEST_SIZE = 20
+
+
+class Input(NamedTuple):
+    """One observation of something that can change the environment.
+
+    Attributes:
+        kind: ``file``, ``directory`` (its names), ``program`` (its identity), ``variable``,
+            ``variables`` (the names of those set that begin with ``name``), or ``text`` (a fact
+            that is handed in and cannot be observed again).
+        name: the absolute path, the variable, the prefix of variables, or the fact's name.
+        value: what was seen; :data:`ABSENT` where there was nothing.
+        mtime: modification time in nanoseconds of what was read, or -1.
+        target: the real path where ``name`` leads there through symbolic links, else empty.
+        syncs: whether a change can change what is installed, and not only what is exported.
+    """
+
+    kind: Kind
+    name: str
+    value: str
+    mtime: int = NO_TIME
+    target: str = ""
+    syncs: bool = True
+
+    def is_same(self, other: Input) -> bool:
+        """Whether both observed the same, whatever the modification times say."""
+        return self[:3] == other[:3]
+
+
+def digest(*parts: bytes) -> str:
+    """Return the BLAKE2b digest (RFC 7693, 20 bytes, hexadecimal) over length-framed parts."""
+    state = blake2b(digest_size=DIGEST_SIZE)
+    for part in parts:
+        state.update(b"%d:" % len(part))
+        state.update(part)
+    return state.hexdigest()
+
+
+def observe(one: Input, environ: Mapping[str, str]) -> Input:
+    """Return what is to be seen now where ``one`` was observed.
+
+    Raises:
+        ManifestError: it exists and cannot be read.
+    """
+    kind, name = one.kind, one.name
+    if kind == "file":
+        return observe_file(name)[0]._replace(syncs=one.syncs)
+    if kind == "variable":
+        return one._replace(value=_variable(name, environ))
+    if kind == "variables":
+        return one._replace(value=_variables(name, environ))
+    if kind == "program":
+        return observe_program(name)._replace(syncs=one.syncs)
+    if kind == "directory":
+        return observe_directory(name)[0]._replace(syncs=one.syncs)
+    return one
+
+
+def observe_file(path: str) -> tuple[Input, bytes | None]:
+    """Return the input that a file is, and its content; ``None`` where there is no file.
+
+    The modification time is taken before the content is read, so that a write in between leaves
+    an input that is stale, not one that is wrong.
+    """
+    try:
+        with open(path, "rb", buffering=0) as file:
+            mtime = os.fstat(file.fileno()).st_mtime_ns
+            content = file.readall()
+    except (FileNotFoundError, NotADirectoryError):
+        return Input("file", path, ABSENT), None
+    except OSError as error:
+        raise unreadable(path, error) from None
+    return Input("file", path, digest(content), mtime, _target(path)), content
+
+
+def observe_directory(path: str) -> tuple[Input, tuple[str, ...]]:
+    """Return the input that a directory's names are, and the names, sorted."""
+    try:
+        mtime = os.stat(path).st_mtime_ns
+        names = tuple(sorted(os.listdir(path)))
+    except (FileNotFoundError, NotADirectoryError):
+        return Input("directory", path, ABSENT), ()
+    except OSError as error:
+        raise unreadable(path, error) from None
+    value = digest(*map(os.fsencode, names))
+    return Input("directory", path, value, mtime, _target(path)), names
+
+
+def observe_program(path: str) -> Input:
+    """Return the input that a program's identity is: real path, size and modification time."""
+    try:
+        stat = os.stat(path)
+    except OSError:
+        return Input("program", path, ABSENT)
+    target = os.path.realpath(path)
+    value = f"{target}:{stat.st_size}:{stat.st_mtime_ns}"
+    return Input("program", path, value, stat.st_mtime_ns, target)
+
+
+def observe_variable(name: str, environ: Mapping[str, str], *, syncs: bool = True) -> Input:
+    """Return the input that a variable is."""
+    return Input("variable", name, _variable(name, environ), syncs=syncs)
+
+
+def observe_variables(
+    prefix: str, environ: Mapping[str, str], *, syncs: bool = True
+) -> tuple[Input, ...]:
+    """Return the inputs that all variables are whose names begin with ``prefix``."""
+    names = _variables(prefix, environ)
+    return (
+        Input("variables", prefix, names, syncs=syncs),
+        *(observe_variable(name, environ, syncs=syncs) for name in names.split()),
+    )
+
+
+def owned_variable(environ: Mapping[str, str]) -> str | None:
+    """Return the name of the manager's variable that an outer nixpy set, if there is one.
+
+    ``UV_PROJECT_ENVIRONMENT`` is the user's own wish, unless it is what nixpy exported for the
+    project whose environment is in force.
+    """
+    name = "UV_PROJECT_ENVIRONMENT"
+    project, prefix = environ.get("NIXPY_PROJECT"), environ.get("VIRTUAL_ENV")
+    if project and prefix and os.path.join(project, environ.get(name, "")) == prefix:
+        return name
+    return None
+
+
+def fingerprint(inputs: Iterable[Input], root: str) -> str:
+    """Return the digest over ``inputs``; paths below ``root`` count relative to it."""
+    below = root.rstrip("/") + "/"
+    lines = sorted(
+        {
+            (one.kind, "./" + one.name[len(below) :] if one.name.startswith(below) else one.name)
+            + (one.value,)
+            for one in inputs
+        }
+    )
+    return digest(*(os.fsencode(part) for line in lines for part in line))
+
+
+class ObservedFiles:
+    """Reads files (:class:`nixpy.files.Files`) and keeps what was looked at as inputs.
+
+    A path is read once: whoever asks again is given the same content, so that all decisions rest
+    on one and the same state.
+    """
+
+    def __init__(self) -> None:
+        self._files: dict[str, tuple[Input, bytes | None]] = {}
+        self._directories: dict[str, tuple[Input, tuple[str, ...]]] = {}
+        self._faults: list[Input] = []
+
+    def read(self, path: str) -> bytes | None:
+        """See :meth:`nixpy.files.Files.read`."""
+        if path not in self._files:
+            try:
+                self._files[path] = observe_file(path)
+            except ManifestError:
+                # What cannot be read is watched too: making it readable is the fix.
+                self._faults.append(Input("file", path, "unreadable"))
+                raise
+        return self._files[path][1]
+
+    def names(self, directory: str) -> tuple[str, ...]:
+        """See :meth:`nixpy.files.Files.names`."""
+        if directory not in self._directories:
+            try:
+                self._directories[directory] = observe_directory(directory)
+            except ManifestError:
+                self._faults.append(Input("directory", directory, "unreadable"))
+                raise
+        return self._directories[directory][1]
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """Everything that was looked at so far."""
+        return (
+            *(seen for seen, _ in self._files.values()),
+            *(seen for seen, _ in self._directories.values()),
+            *self._faults,
+        )
+
+
+def _target(path: str) -> str:
+    target = os.path.realpath(path)
+    return target if target != path else ""
+
+
+def _variable(name: str, environ: Mapping[str, str]) -> str:
+    value = environ.get(name)
+    return ABSENT if value is None else "=" + value
+
+
+def _variables(prefix: str, environ: Mapping[str, str]) -> str:
+    own = owned_variable(environ)
+    return " ".join(
+        sorted(
+            name
+            for name in environ
+            if name.startswith(prefix) and name != own and name.isidentifier()
+        )
+    )
+
+
