@@ -1,0 +1,99 @@
+"""What installs: one module for each manager, all behind :class:`Manager`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from nixpy.decision import Install
+    from nixpy.options import Options
+    from nixpy.process import Runner
+
+__all__ = ["Manager", "Plan", "Session", "find_manager"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a sync is to bring about.
+
+    Attributes:
+        install: what is installed.
+        directory: real path of the project, the working directory of the manager.
+        prefix: real path of the virtual environment.
+        requirements: absolute paths of requirements files, or of ``pylock.toml``.
+        whole_workspace: install every member of the workspace.
+        exact: remove what is not asked for.
+        options: extras, groups and lock are taken from here.
+    """
+
+    install: Install
+    directory: str
+    prefix: str
+    requirements: tuple[str, ...]
+    whole_workspace: bool
+    exact: bool
+    options: Options
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What a manager works with.
+
+    Attributes:
+        runner: starts programs.
+        environ: the complete environment for them, without any environment in force.
+        log: gets everything they print.
+        uv: path of the uv to use.
+        keep_open: descriptors for them to inherit; the environment's lock is among them.
+    """
+
+    runner: Runner
+    environ: Mapping[str, str]
+    log: BinaryIO
+    uv: str
+    keep_open: tuple[int, ...] = ()
+
+    def show(self, argv: list[str], *, cwd: str, environ: Mapping[str, str]) -> int:
+        """Run a program where the user sees its progress; return its status."""
+        self.log.write(f"\n$ {' '.join(argv)}\n".encode(errors="surrogateescape"))
+        self.log.flush()
+        return self.runner.show(
+            argv, cwd=cwd, environ=environ, log=self.log, keep_open=self.keep_open
+        )
+
+
+class Manager(Protocol):
+    """Makes virtual environments and installs into them."""
+
+    def create(self, interpreter: str, prefix: str, *, name: str, session: Session) -> int:
+        """Make a virtual environment in a directory that may exist; return the exit status.
+
+        Args:
+            interpreter: path of a base interpreter, or a request that the manager can satisfy.
+            prefix: where to make it.
+            name: what a prompt shows.
+            session: what to work with.
+        """
+
+    def install(self, plan: Plan, session: Session) -> int:
+        """Install what the plan says into ``plan.prefix``, which exists; return the exit status."""
+
+
+def find_manager(name: str) -> Manager:
+    """Return the manager of a name.
+
+    Raises:
+        KeyError: there is none of that name.
+    """
+    if name == "uv":
+        from nixpy.managers.uv import Uv
+
+        return Uv()
+    if name == "pip":
+        from nixpy.managers.pip import Pip
+
+        return Pip()
+    raise KeyError(name)

@@ -1,0 +1,189 @@
+"""What a project's directory holds: every manifest and lock file that a rule may look at.
+
+A survey reads through :class:`~nixpy.files.Files`, so that everything looked at is an input, also
+what is absent: a file that appears can change the decision.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nixpy.manifests.pip_configuration import pip_settings
+from nixpy.manifests.pyproject import find_workspace, local_dependencies, read_pyproject
+from nixpy.manifests.requirements import read_requirements, unsupported_by_uv
+from nixpy.manifests.uv_configuration import needs_pip, uv_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from nixpy.files import Files
+    from nixpy.manifests.pyproject import Pyproject, Workspace
+    from nixpy.manifests.requirements import Requirements
+    from nixpy.options import Options
+
+__all__ = ["Survey", "survey"]
+
+CONDA_LOCKS = (
+    "conda-lock.yml",
+    "conda-lock.yaml",
+    "conda-linux-64.lock",
+    "conda-linux-aarch64.lock",
+    "conda-osx-64.lock",
+    "conda-osx-arm64.lock",
+)
+CONDA_MANIFESTS = ("environment.yml", "environment.yaml")
+FOREIGN_LOCKS = ("poetry.lock", "pdm.lock", "Pipfile.lock")
+SETUP_FILES = ("setup.py", "setup.cfg")
+NIX_FILES = ("flake.nix", "shell.nix", "default.nix")
+VERSION_FILES = (".python-version", ".python-versions")
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What is there. Paths are absolute.
+
+    Attributes:
+        directory: real path of the project's root.
+        pyproject: ``pyproject.toml``, read.
+        workspace: the uv workspace that the project is part of.
+        uv_lock: ``uv.lock`` of the project or its workspace.
+        pylock: ``pylock.toml``.
+        conda_locks, conda_manifests, foreign_locks, setup_files, nix_files: those that exist.
+        requirements_files: the requirements files to use.
+        requirements: what they and all they include say.
+        other_requirements: names of requirements files that nobody asked for.
+        python_version_file: the ``.python-version`` in force.
+        python_request: its first request.
+        pip_only: settings of pip's configuration that uv would not honour, as shown to a user.
+        pip_options: options in the requirements files that uv would not honour.
+    """
+
+    directory: str
+    pyproject: Pyproject | None
+    workspace: Workspace | None
+    uv_lock: str | None
+    pylock: str | None
+    conda_locks: tuple[str, ...]
+    conda_manifests: tuple[str, ...]
+    foreign_locks: tuple[str, ...]
+    setup_files: tuple[str, ...]
+    nix_files: tuple[str, ...]
+    requirements_files: tuple[str, ...]
+    requirements: Requirements
+    other_requirements: tuple[str, ...]
+    python_version_file: str | None
+    python_request: str | None
+    pip_only: tuple[str, ...]
+    pip_options: tuple[str, ...]
+
+    @property
+    def root(self) -> str:
+        """The directory whose environment it is: the workspace's root, or the project's."""
+        return self.workspace.root if self.workspace else self.directory
+
+
+def survey(
+    directory: str, options: Options, *, files: Files, environ: Mapping[str, str], platform: str
+) -> Survey:
+    """Return what ``directory``, a real path, holds.
+
+    Raises:
+        ManifestError: something that counts cannot be read or is malformed.
+    """
+
+    def present(*names: str, below: str = directory) -> tuple[str, ...]:
+        paths = (os.path.join(below, name) for name in names)
+        return tuple(path for path in paths if files.read(path) is not None)
+
+    pyproject = read_pyproject(directory, files)
+    workspace = find_workspace(directory, files)
+    root = workspace.root if workspace else directory
+    for member in workspace.members if workspace else ():
+        one = read_pyproject(member, files)
+        if one:
+            local_dependencies(one, files)
+    if pyproject:
+        local_dependencies(pyproject, files)
+    conda_locks = present(*CONDA_LOCKS)
+    requirements_files = present(*(options.requirements or ("requirements.txt",)))
+    if options.requirements and len(requirements_files) < len(options.requirements):
+        raise _missing_requirements(directory, options, requirements_files)
+    if requirements_files and _is_explicit(files.read(requirements_files[0])):
+        conda_locks, requirements_files = (*conda_locks, requirements_files[0]), ()
+    requirements = read_requirements(requirements_files, files=files, environ=environ)
+    for local in requirements.local_directories:
+        present("pyproject.toml", *SETUP_FILES, below=local)
+    version_file, request = _python_version(files, dict.fromkeys((directory, root)))
+    pip = pip_settings(environ=environ, files=files, platform=platform)
+    uv = uv_settings(root=root, environ=environ, files=files, platform=platform)
+    present("flake.lock")
+    return Survey(
+        directory=directory,
+        pyproject=pyproject,
+        workspace=workspace,
+        uv_lock=next(iter(present("uv.lock", below=root)), None),
+        pylock=next(iter(present("pylock.toml")), None),
+        conda_locks=conda_locks,
+        conda_manifests=present(*CONDA_MANIFESTS),
+        foreign_locks=present(*FOREIGN_LOCKS),
+        setup_files=present(*SETUP_FILES),
+        nix_files=present(*NIX_FILES),
+        requirements_files=requirements_files,
+        requirements=requirements,
+        other_requirements=_other_requirements(directory, requirements_files),
+        python_version_file=version_file,
+        python_request=request,
+        pip_only=tuple(f"{one.name} ({one.source})" for one in needs_pip(pip, uv)),
+        pip_options=tuple(
+            f"{one.name} ({os.path.relpath(one.file, directory)}:{one.line})"
+            for one in unsupported_by_uv(requirements)
+        ),
+    )
+
+
+def _missing_requirements(
+    directory: str, options: Options, present: tuple[str, ...]
+) -> Exception:
+    from nixpy.errors import UsageError
+
+    wanted = (os.path.join(directory, name) for name in options.requirements)
+    missing = next(path for path in wanted if path not in present)
+    return UsageError(
+        f"no requirements file at {missing}",
+        where=options.origins["requirements"],
+        next="Create it, or take it off the list.",
+    )
+
+
+def _is_explicit(content: bytes | None) -> bool:
+    return content is not None and any(
+        line.strip() == b"@EXPLICIT" for line in content.splitlines()[:20]
+    )
+
+
+def _other_requirements(directory: str, used: tuple[str, ...]) -> tuple[str, ...]:
+    # Not an input: it is only mentioned, and the directory changes with each editor's swap file.
+    try:
+        names = sorted(os.listdir(directory))
+    except OSError:
+        return ()
+    return tuple(
+        name
+        for name in names
+        if "requirements" in name
+        and name.endswith(".txt")
+        and os.path.join(directory, name) not in used
+    )
+
+
+def _python_version(files: Files, directories: dict[str, None]) -> tuple[str | None, str | None]:
+    for directory in directories:
+        for name in VERSION_FILES:
+            path = os.path.join(directory, name)
+            for line in (files.read(path) or b"").splitlines():
+                request = os.fsdecode(line.split(b"#", 1)[0].strip())
+                if request:
+                    return path, request
+    return None, None

@@ -1,0 +1,185 @@
+"""The only module that starts programs.
+
+A program gets a full argument vector, a working directory and its complete environment; never a
+shell, never our stdin. What it said is shown with its command and status, never with its
+environment, which holds tokens.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["Completed", "Runner", "SystemRunner", "find_program"]
+
+CHUNK = 65536
+GRACE = 5.0
+"""Seconds that an interrupted program has to end by itself."""
+
+
+class Completed(NamedTuple):
+    """What a program did: its exit status (negative: the signal that ended it) and its output."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+class Runner(Protocol):
+    """Starts programs."""
+
+    def capture(
+        self, argv: Sequence[str], *, cwd: str, environ: Mapping[str, str], timeout: float = 60.0
+    ) -> Completed:
+        """Run a program to its end and return what it printed.
+
+        Args:
+            argv: program and arguments.
+            cwd: working directory.
+            environ: the complete environment.
+            timeout: seconds; a program that takes longer is killed, status -9.
+
+        Raises:
+            OSError: it cannot be started.
+        """
+
+    def show(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: str,
+        environ: Mapping[str, str],
+        log: BinaryIO,
+        keep_open: Sequence[int] = (),
+    ) -> int:
+        """Run a program, let its output reach the user's terminal and ``log``; return its status.
+
+        With no terminal on stderr the output goes to ``log`` alone. ``keep_open`` are descriptors
+        that the program inherits: a lock on one of them lasts as long as it runs.
+
+        Raises:
+            OSError: it cannot be started.
+        """
+
+
+class SystemRunner:
+    """Starts real programs."""
+
+    def capture(
+        self, argv: Sequence[str], *, cwd: str, environ: Mapping[str, str], timeout: float = 60.0
+    ) -> Completed:
+        """See :meth:`Runner.capture`."""
+        try:
+            done = subprocess.run(
+                argv,
+                cwd=cwd,
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=timeout,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as late:
+            text = os.fsdecode(late.stderr or b"")
+            return Completed(-9, "", f"{text}\nkilled after {timeout:g} s")
+        return Completed(done.returncode, os.fsdecode(done.stdout), os.fsdecode(done.stderr))
+
+    def show(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: str,
+        environ: Mapping[str, str],
+        log: BinaryIO,
+        keep_open: Sequence[int] = (),
+    ) -> int:
+        """See :meth:`Runner.show`."""
+        terminal = _terminal()
+        if terminal is None:
+            reading, writing = os.pipe()
+        else:
+            # A terminal of its own, of the same size: progress bars and colours as ever, and the
+            # log has them too.
+            reading, writing = os.openpty()
+            _copy_window_size(terminal, writing)
+        try:
+            child = subprocess.Popen(
+                argv,
+                cwd=cwd,
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                stdout=writing,
+                stderr=writing,
+                pass_fds=tuple(keep_open),
+            )
+        except BaseException:
+            os.close(reading)
+            raise
+        finally:
+            os.close(writing)
+        try:
+            _copy_output(reading, log, terminal)
+            return child.wait()
+        except BaseException:
+            # Ctrl-C reaches the child too; it has a while to leave things in order.
+            try:
+                child.wait(GRACE)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+            raise
+        finally:
+            os.close(reading)
+
+
+def find_program(name: str, path: str, without: str = "") -> str | None:
+    """Return the first executable file ``name`` on a search path.
+
+    Directories below ``without`` do not count, nor do empty elements, which mean the current
+    directory.
+    """
+    below = without.rstrip("/") + "/"
+    for directory in path.split(os.pathsep):
+        if not directory.startswith("/") or (without and (directory + "/").startswith(below)):
+            continue
+        candidate = f"{directory}/{name}"
+        if os.path.isfile(candidate) and os.access(candidate, os.X_OK):
+            return candidate
+    return None
+
+
+def _terminal() -> int | None:
+    try:
+        return 2 if os.isatty(2) else None
+    except OSError:
+        return None
+
+
+def _copy_window_size(source: int, target: int) -> None:
+    import fcntl
+    import termios
+
+    try:
+        size = fcntl.ioctl(source, termios.TIOCGWINSZ, b"\0" * 8)
+        fcntl.ioctl(target, termios.TIOCSWINSZ, size)
+    except OSError:
+        pass
+
+
+def _copy_output(reading: int, log: BinaryIO, terminal: int | None) -> None:
+    while True:
+        try:
+            chunk = os.read(reading, CHUNK)
+        except OSError:
+            # A pseudo-terminal whose other end is closed answers EIO (pty(7)).
+            return
+        if not chunk:
+            return
+        log.write(chunk)
+        if terminal is not None:
+            # The caller's terminal turns newlines into what it needs by itself.
+            os.write(terminal, chunk.replace(b"\r\n", b"\n"))

@@ -1,0 +1,99 @@
+"""Environments as bash, 4.4 or later.
+
+Quoting: Bash Reference Manual, 3.1.2.2 "Single Quotes" and 3.1.2.4 "ANSI-C Quoting". A value is
+written ``'…'``, and ``$'…'`` only where it holds something that does not print.
+
+The program is builtins alone, starts no process, prints nothing, works under
+``set -euo pipefail`` and in any locale, inside a function or outside, and unsets the variables
+that it uses itself.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nixpy.environment import Prepend, Set
+from nixpy.shells.names import check
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from nixpy.environment import Operation
+
+__all__ = ["ansi_c", "prepend", "quote", "render"]
+
+# Pattern matching folds case under `shopt -s nocasematch`; `/A` and `/a` are two directories.
+_BEFORE = """\
+_nixpy_nocasematch=
+if [[ a == A ]]; then _nixpy_nocasematch=1; shopt -u nocasematch; fi
+"""
+_AFTER = """\
+if [[ -n $_nixpy_nocasematch ]]; then shopt -s nocasematch; fi
+unset -v _nixpy_value _nixpy_element _nixpy_nocasematch
+"""
+
+_ESCAPES = {
+    **{byte: f"\\x{byte:02x}" for byte in (*range(1, 0x20), 0x7F)},
+    **{0xDC00 + byte: f"\\x{byte:02x}" for byte in range(0x80, 0x100)},
+    ord("\t"): "\\t",
+    ord("\n"): "\\n",
+    ord("'"): "\\'",
+    ord("\\"): "\\\\",
+}
+
+
+def render(operations: Sequence[Operation], environ: Mapping[str, str]) -> str:  # noqa: ARG001
+    """Return bash for ``eval "$(nixpy export bash)"``, or to be sourced."""
+    check(operations)
+    lines = [_statement(operation) for operation in operations]
+    if any(isinstance(operation, Prepend) for operation in operations):
+        lines = [_BEFORE, *lines, _AFTER]
+    return "".join(lines)
+
+
+def quote(value: str) -> str:
+    """Return ``value`` as one word of bash on one line, exact for any bytes but NUL."""
+    if value.isprintable():
+        return "'" + value.replace("'", "'\\''") + "'"
+    return ansi_c(value)
+
+
+def ansi_c(value: str) -> str:
+    """Return ``value`` as ``$'…'``, which bash and zsh read alike."""
+    return "$'" + value.translate(_ESCAPES) + "'"
+
+
+def _statement(operation: Operation) -> str:
+    if isinstance(operation, Set):
+        return f"export {operation.name}={quote(operation.value)}\n"
+    if isinstance(operation, Prepend):
+        return prepend(operation, quote)
+    return f"unset -v {operation.name}\n"
+
+
+def prepend(operation: Prepend, quoted: Callable[[str], str]) -> str:
+    """Return the statements that prepend, in what bash and zsh have in common.
+
+    The caller's value is held between two colons, so that every element of it is. Matches of
+    ``:element:`` overlap where an element repeats, hence the loops.
+    """
+    name = operation.name
+    front = list(dict.fromkeys(element for element in operation.elements if element))
+    single = [quoted(element) for element in front if ":" not in element]
+    lines = [
+        f"_nixpy_value=:${{{name}-}}:",
+        "while [[ $_nixpy_value == *::* ]]; do _nixpy_value=${_nixpy_value//::/:}; done",
+    ]
+    if single:
+        lines += [
+            f"for _nixpy_element in {' '.join(single)}; do",
+            '  while [[ $_nixpy_value == *":${_nixpy_element}:"* ]]; do',
+            '    _nixpy_value=${_nixpy_value//":${_nixpy_element}:"/:}',
+            "  done",
+            "done",
+        ]
+    if front:
+        lines.append(f'export {name}={quoted(":".join(front))}"${{_nixpy_value%:}}"')
+    else:
+        lines += ["_nixpy_value=${_nixpy_value#:}", f'export {name}="${{_nixpy_value%:}}"']
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,63 @@
+r"""Environments as fish, 3.1 or later.
+
+Quoting: the fish language, "Quotes": between single quotes only ``\'`` and ``\\`` are special.
+Bytes that are not text are written as they are: fish decodes its input and its environment by
+the same rule, so that an element compares equal to itself.
+
+A list is never passed through a command substitution, which would split at newlines: ``--path``
+variables split and join at colons by themselves, and a quoted variable is what fish exports.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nixpy.environment import Prepend, Set
+from nixpy.shells.names import check
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from nixpy.environment import Operation
+
+__all__ = ["quote", "render"]
+
+
+def render(operations: Sequence[Operation], environ: Mapping[str, str]) -> str:  # noqa: ARG001
+    """Return fish for ``nixpy export fish | source``."""
+    check(operations)
+    return "".join(_statement(operation) for operation in operations)
+
+
+def quote(value: str) -> str:
+    """Return ``value`` as one word of fish."""
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _statement(operation: Operation) -> str:
+    name = operation.name
+    if isinstance(operation, Set):
+        return f"set -gx {name} {quote(operation.value)}\n"
+    if isinstance(operation, Prepend):
+        return _prepend(operation)
+    # A universal variable is the user's configuration in all sessions: hidden, not erased.
+    return f"set -eg {name}\nset -qU {name}; and set -gu {name}\n"
+
+
+def _prepend(operation: Prepend) -> str:
+    name = operation.name
+    front = list(dict.fromkeys(element for element in operation.elements if element))
+    words = "".join(f" {quote(element)}" for element in front)
+    return f"""\
+begin
+  set -l --path _nixpy_caller "${name}"
+  set -l --path _nixpy_value{words}
+  set -l _nixpy_element
+  for _nixpy_element in $_nixpy_caller
+    if test -n "$_nixpy_element"; and not contains -- "$_nixpy_element"{words}
+      set -a _nixpy_value "$_nixpy_element"
+    end
+  end
+  set -gx {name} "$_nixpy_value"
+end
+"""
