@@ -7,8 +7,11 @@ The rules are those of uv's ``crates/uv-workspace``, tried with uv 0.13:
 - Otherwise, if it has a ``[project]`` table, the next ``pyproject.toml`` further up decides alone:
   it is the root if it has ``[tool.uv.workspace]`` whose members include the project and whose
   exclude does not. Whatever else it is, nothing above it is looked at.
-- Globs are those of Rust's ``glob`` crate with its defaults: a ``*`` matches names with a leading
-  dot, and in a comparison of whole paths also slashes; there are no braces and no escapes.
+- Globs are those of Rust's ``glob`` crate: a ``*`` matches names with a leading dot; there are no
+  braces and no escapes. In ``exclude`` a ``*``, ``?`` or ``[…]`` also matches a slash, in
+  ``members`` it does not (it did in older versions, from a project below).
+- A directory that a glob finds and that has no ``pyproject.toml`` is an error for uv, unless it
+  is hidden or holds only what Git ignores; a root that is a member of another root is one too.
 
 Only what decides about membership is read here; a member that uv will refuse is still a member.
 """
@@ -17,13 +20,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nixpy.manifests.toml import read_toml
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from nixpy.files import Files
     from nixpy.manifests.toml import Table
 
@@ -56,31 +60,17 @@ def find_workspace(directory: str, files: Files) -> Workspace | None:
         ManifestError: a ``pyproject.toml`` on the way is malformed.
     """
     directory = os.path.normpath(directory)
-    found = _nearest_pyproject(directory, directory, files)
-    if found is None:
+    nearest = _nearest_pyproject(directory, directory, files)
+    if nearest is None:
         return None
-    project, table = found
+    project, table = nearest
     uv = _uv_table(table)
     if uv is not None and uv.boolean("managed") is False:
         return None
     definition = None if uv is None else uv.table("workspace")
     if definition is not None:
         return _workspace(project, definition, directory, files)
-    if "project" not in table or project == os.path.dirname(project):
-        return None
-    found = _nearest_pyproject(os.path.dirname(project), directory, files)
-    if found is None:
-        return None
-    root, table = found
-    uv = _uv_table(table)
-    definition = None if uv is None else uv.table("workspace")
-    if definition is None:
-        return None
-    members, exclude = _globs(definition)
-    included = any(_compiled(root, glob).fullmatch(project) for glob in members)
-    if not included or _is_excluded(root, exclude, project):
-        return None
-    return _workspace(root, definition, directory, files)
+    return _workspace_above(project, directory, files) if "project" in table else None
 
 
 def glob_fault(pattern: str) -> str | None:
@@ -91,6 +81,23 @@ def glob_fault(pattern: str) -> str | None:
     except ValueError as error:
         return f"not a glob: {error}"
     return "not a glob: it holds NUL" if "\0" in pattern else None
+
+
+def _workspace_above(project: str, shown_from: str, files: Files) -> Workspace | None:
+    parent = os.path.dirname(project)
+    nearest = None if parent == project else _nearest_pyproject(parent, shown_from, files)
+    if nearest is None:
+        return None
+    root, table = nearest
+    uv = _uv_table(table)
+    definition = None if uv is None else uv.table("workspace")
+    if definition is None:
+        return None
+    members, exclude = _globs(definition)
+    included = any(_compiled(root, glob, any_one="[^/]").fullmatch(project) for glob in members)
+    if not included or _is_excluded(root, exclude, project):
+        return None
+    return _workspace(root, definition, shown_from, files)
 
 
 def _nearest_pyproject(start: str, shown_from: str, files: Files) -> tuple[str, Table] | None:
@@ -166,6 +173,10 @@ def _walk(base: str, parts: tuple[str, ...], files: Files, above: tuple[str, ...
         for name in files.names(base):
             if pattern.fullmatch(name):
                 yield from _walk(os.path.join(base, name), rest, files, above)
+        if part.startswith(".") and pattern.fullmatch("."):
+            yield from _walk(base, rest, files, above)
+        if part.startswith(".") and pattern.fullmatch(".."):
+            yield from _walk(os.path.join(base, ".."), rest, files, above)
 
 
 def _walk_everything(
@@ -190,15 +201,14 @@ def _walk_everything(
 
 
 def _is_excluded(root: str, exclude: tuple[str, ...], path: str) -> bool:
-    return any(_compiled(root, glob).fullmatch(path) for glob in exclude)
+    return any(_compiled(root, glob, any_one=".").fullmatch(path) for glob in exclude)
 
 
-def _compiled(root: str, glob: str) -> re.Pattern[str]:
-    glob = _normalized(glob)
-    if os.path.isabs(glob):
-        return re.compile(_translated(glob), re.DOTALL)
-    inside = "" if root == "/" else re.escape(root)
-    return re.compile(f"{inside}/{_translated(glob)}", re.DOTALL)
+def _compiled(root: str, glob: str, *, any_one: str) -> re.Pattern[str]:
+    expression = _translated(_normalized(glob), any_one)
+    if not os.path.isabs(glob):
+        expression = f"{re.escape(root.rstrip('/'))}/{expression}"
+    return re.compile(expression, re.DOTALL)
 
 
 def _normalized(glob: str) -> str:
@@ -211,8 +221,12 @@ def _has_wildcard(part: str) -> bool:
     return any(character in part for character in "*?[")
 
 
-def _translated(glob: str) -> str:
+def _translated(glob: str, any_one: str = ".") -> str:
     """Return a glob as a regular expression.
+
+    Args:
+        glob: the glob.
+        any_one: the expression for what a wildcard may match.
 
     Raises:
         ValueError: with what is wrong.
@@ -223,7 +237,7 @@ def _translated(glob: str) -> str:
         character = glob[position]
         if character == "*":
             stars = len(glob[position:]) - len(glob[position:].lstrip("*"))
-            expression.append(_translated_stars(glob, position, stars))
+            expression.append(_translated_stars(glob, position, stars, any_one))
             position += stars
             position += stars == 2 and position < len(glob)  # noqa: PLR2004 - ** takes its slash
         elif character == "[":
@@ -232,24 +246,25 @@ def _translated(glob: str) -> str:
             end = glob.find("]", start + 1)
             if end < 0:
                 raise ValueError("a bracket that is not closed")
-            expression.append(_translated_class(glob[start:end], is_negated=start > position + 1))
+            is_negated = start > position + 1
+            expression.append(f"(?={any_one}){_translated_class(glob[start:end], is_negated)}")
             position = end + 1
         else:
-            expression.append("." if character == "?" else re.escape(character))
+            expression.append(any_one if character == "?" else re.escape(character))
             position += 1
     return "".join(expression)
 
 
-def _translated_stars(glob: str, position: int, stars: int) -> str:
+def _translated_stars(glob: str, position: int, stars: int, any_one: str) -> str:
     if stars == 1:
-        return ".*"
+        return f"{any_one}*"
     before, after = glob[position - 1 : position], glob[position + stars : position + stars + 1]
     if stars > 2 or before not in ("", "/") or after not in ("", "/"):  # noqa: PLR2004
         raise ValueError("** must be a whole part of the path")
     return "(?:.*/)?" if after else ".*"
 
 
-def _translated_class(content: str, *, is_negated: bool) -> str:
+def _translated_class(content: str, is_negated: bool) -> str:
     """Return a bracket expression; a range upside down matches nothing, as in Rust."""
     pieces: list[str] = []
     position = 0
