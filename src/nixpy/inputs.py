@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Kind = Literal["file", "directory", "program", "variable", "variables", "text"]
 
-__all__ = ["ABSENT", "Input", "ObservedFiles", "fingerprint", "observe", "owned_variable"]
+__all__ = ["ABSENT", "Input", "ObservedFiles", "fingerprint", "observe"]
 
 ABSENT = ""
 """The value of a file, directory or variable that is not there."""
@@ -149,19 +149,6 @@ def observe_variables(
     )
 
 
-def owned_variable(environ: Mapping[str, str]) -> str | None:
-    """Return the name of the manager's variable that an outer nixpy set, if there is one.
-
-    ``UV_PROJECT_ENVIRONMENT`` is the user's own wish, unless it is what nixpy exported for the
-    project whose environment is in force.
-    """
-    name = "UV_PROJECT_ENVIRONMENT"
-    project, prefix = environ.get("NIXPY_PROJECT"), environ.get("VIRTUAL_ENV")
-    if project and prefix and os.path.join(project, environ.get(name, "")) == prefix:
-        return name
-    return None
-
-
 def fingerprint(inputs: Iterable[Input], root: str) -> str:
     """Return the digest over ``inputs``; paths below ``root`` count relative to it."""
     below = root.rstrip("/") + "/"
@@ -229,13 +216,8 @@ def _variable(name: str, environ: Mapping[str, str]) -> str:
 
 
 def _variables(prefix: str, environ: Mapping[str, str]) -> str:
-    own = owned_variable(environ)
     return " ".join(
-        sorted(
-            name
-            for name in environ
-            if name.startswith(prefix) and name != own and name.isidentifier()
-        )
+        sorted(name for name in environ if name.startswith(prefix) and name.isidentifier())
     )
 
 

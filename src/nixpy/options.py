@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from nixpy.files import Files
     from nixpy.manifests.toml import Check, Table
 
-__all__ = ["OPTION_KEYS", "OptionKey", "Options", "load_options"]
+__all__ = ["OPTION_KEYS", "OptionKey", "Options", "did_you_mean", "load_options"]
 
 Manager: TypeAlias = Literal["auto", "uv", "pip", "mamba", "none"]
 Lock: TypeAlias = Literal["update", "locked", "frozen"]
@@ -251,7 +251,7 @@ def _from_flags(flags: Mapping[str, object], faults: list[str]) -> _Layer:
             continue
         key = known.get(name)
         if key is None:
-            faults.append(f"--{name}: unknown flag{_did_you_mean(f'--{name}', _flag_names())}")
+            faults.append(f"--{name}: unknown flag{did_you_mean(f'--{name}', _flag_names())}")
             continue
         value = _value(key, given, key.flag, faults)
         if value is not None:
@@ -339,7 +339,7 @@ def _from_table(table: Table, faults: list[str]) -> _Layer:
     for name in table:
         key = known.get(name)
         if key is None:
-            table.fault(f"unknown key{_did_you_mean(name, list(known))}", name)
+            table.fault(f"unknown key{did_you_mean(name, list(known))}", name)
             continue
         count = len(faults)
         value = _typed_entry(table, key)
@@ -440,7 +440,7 @@ def _check(key: OptionKey) -> Check:
                 return None
             return (
                 f"expected one of {', '.join(key.choices)}, got {text!r}"
-                f"{_did_you_mean(text, key.choices)}"
+                f"{did_you_mean(text, key.choices)}"
             )
         if re.search(key.pattern, text):
             return None
@@ -469,7 +469,8 @@ def _flag_names() -> list[str]:
     return [key.flag for key in OPTION_KEYS]
 
 
-def _did_you_mean(given: str, known: Sequence[str]) -> str:
+def did_you_mean(given: str, known: Sequence[str]) -> str:
+    """Return "; did you mean …?" for what is nearest to ``given``, or nothing."""
     meant = _nearest(given, known, cutoff=0.6)
     return f"; did you mean {meant}?" if meant else ""
 

@@ -8,13 +8,17 @@ environment, which holds tokens.
 from __future__ import annotations
 
 import os
-import subprocess
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol
 
+from nixpy.values import NamedTuple
+
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import BinaryIO, Protocol
+else:
+    Protocol = object  # typing is not to be had for the price of a start
 
-__all__ = ["Completed", "Runner", "SystemRunner", "find_program"]
+__all__ = ["Completed", "Runner", "SystemRunner", "find_program", "has_terminal"]
 
 CHUNK = 65536
 GRACE = 5.0
@@ -73,6 +77,8 @@ class SystemRunner:
         self, argv: Sequence[str], *, cwd: str, environ: Mapping[str, str], timeout: float = 60.0
     ) -> Completed:
         """See :meth:`Runner.capture`."""
+        import subprocess
+
         try:
             done = subprocess.run(
                 argv,
@@ -98,7 +104,9 @@ class SystemRunner:
         keep_open: Sequence[int] = (),
     ) -> int:
         """See :meth:`Runner.show`."""
-        terminal = _terminal()
+        import subprocess
+
+        terminal = 2 if has_terminal() else None
         if terminal is None:
             reading, writing = os.pipe()
         else:
@@ -152,11 +160,9 @@ def find_program(name: str, path: str, without: str = "") -> str | None:
     return None
 
 
-def _terminal() -> int | None:
-    try:
-        return 2 if os.isatty(2) else None
-    except OSError:
-        return None
+def has_terminal() -> bool:
+    """Return whether what is printed on stderr reaches a person's terminal."""
+    return os.isatty(2)
 
 
 def _copy_window_size(source: int, target: int) -> None:

@@ -22,20 +22,24 @@ class Plan:
     Attributes:
         install: what is installed.
         directory: real path of the project, the working directory of the manager.
+        root: real path of the workspace's root, or of the project.
         prefix: real path of the virtual environment.
         requirements: absolute paths of requirements files, or of ``pylock.toml``.
         whole_workspace: install every member of the workspace.
         exact: remove what is not asked for.
+        reinstall: install also what is there already: its files may be gone.
         options: extras, groups and lock are taken from here.
     """
 
     install: Install
     directory: str
+    root: str
     prefix: str
     requirements: tuple[str, ...]
     whole_workspace: bool
     exact: bool
     options: Options
+    reinstall: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,8 @@ class Pip:
             return 0
         pip = [f"{plan.prefix}/bin/python", "-m", "pip", "--disable-pip-version-check"]
         install = [*pip, "install", "--no-input", *wanted]
+        if plan.reinstall:
+            install.append("--force-reinstall")
         status = session.show(install, cwd=plan.directory, environ=session.environ)
         if status == 0 and plan.exact:
             status = self._remove_others(plan, pip, wanted, session)

@@ -1,8 +1,4 @@
-"""Prefixes: the state of a virtual environment on disk, its marker, and making it anew.
-
-The marker, ``<prefix>/.nixpy/marker``, says to which fingerprint the prefix was synced, at which
-path, and that the sync ended. It is written before anything in the prefix changes (``syncing``)
-and after everything has (``synced``), so that a sync that was killed is known as such.
+"""Prefixes: the state of a virtual environment on disk, and making it anew.
 
 A prefix that must be made anew is set aside first, as ``<prefix>/.nixpy/previous`` in the new
 one, and put back when the new one cannot be made: the last good environment is never lost.
@@ -10,43 +6,26 @@ one, and put back when the new one cannot be made: the last good environment is 
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 import shutil
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING
 
-from nixpy import cache
 from nixpy.errors import EnvironmentUnusable
+from nixpy.inputs import observe_program
+from nixpy.marker import Marker, marker_path, read_marker, write_marker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-__all__ = ["Marker", "Prefix"]
+    from nixpy.marker import State
+    from nixpy.process import Runner
 
-State = Literal["syncing", "synced"]
+__all__ = ["Prefix", "can_link", "link"]
 
 ASIDE = ".nixpy-aside"
 """Suffix of the name that a prefix has for the instant between two renames."""
-
-
-class Marker(NamedTuple):
-    """What nixpy wrote into a prefix.
-
-    Attributes:
-        state: whether the last sync ended.
-        fingerprint: of what it was synced to; empty before the first sync has ended.
-        prefix: real path of the prefix when it was made.
-        packages_mtime: modification time of ``site-packages`` in nanoseconds after the sync; it
-            changes when a distribution is installed or removed.
-        manager: what made it.
-    """
-
-    state: State
-    fingerprint: str
-    prefix: str
-    packages_mtime: int
-    manager: str
 
 
 class Prefix:
@@ -54,23 +33,12 @@ class Prefix:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.marker_path = f"{path}/.nixpy/marker"
         self.python = f"{path}/bin/python"
         self._previous = f"{path}/.nixpy/previous"
 
     def read_marker(self) -> Marker | None:
         """Return the marker, or ``None`` where there is none or it is damaged."""
-        try:
-            with open(self.marker_path, "rb") as file:
-                fields = cache.decode(file.read())
-            if fields is None:
-                return None
-            state, fingerprint, prefix, mtime, manager = fields
-        except (OSError, ValueError):
-            return None
-        if state not in {"syncing", "synced"}:
-            return None
-        return Marker(state, fingerprint, prefix, int(mtime), manager)  # type: ignore[arg-type]
+        return read_marker(self.path)
 
     def write_marker(self, state: State, fingerprint: str, manager: str) -> None:
         """Write the marker.
@@ -78,16 +46,11 @@ class Prefix:
         Raises:
             OSError: it cannot be written.
         """
-        os.makedirs(os.path.dirname(self.marker_path), exist_ok=True)
-        marker = Marker(state, fingerprint, self.path, self.packages_mtime(), manager)
-        cache.write_private(self.marker_path, cache.encode(map(str, marker)))
-
-    def marker_mtime(self) -> int:
-        """Return the marker's modification time in nanoseconds, or -1."""
-        try:
-            return os.stat(self.marker_path).st_mtime_ns
-        except OSError:
-            return -1
+        interpreter = observe_program(self.python).value
+        marker = Marker(
+            state, fingerprint, self.path, self.packages_mtime(), manager, interpreter
+        )
+        write_marker(marker)
 
     def packages_mtime(self) -> int:
         """Return the newest modification time of a ``site-packages``, in nanoseconds, or -1."""
@@ -124,16 +87,27 @@ class Prefix:
         version = keys.get("version_info") or keys.get("version")
         return ".".join(version.split(".")[:3]) if version else None
 
-    def is_synced_to(self, fingerprint: str) -> bool:
-        """Whether the last sync ended, here, at this fingerprint, and nothing was removed since."""
+    def remove_marker(self) -> None:
+        """Remove the marker: nixpy has not synced this prefix."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(marker_path(self.path))
+
+    def matches_its_interpreter(self, runner: Runner, environ: Mapping[str, str]) -> bool:
+        """Whether the base interpreter is of the version that the prefix was made with.
+
+        A distribution's upgrade replaces ``/usr/bin/python3`` by another version in place, and
+        leaves ``lib/python3.X`` behind. Asked only where its identity changed.
+        """
         marker = self.read_marker()
-        return (
-            marker is not None
-            and marker.state == "synced"
-            and marker.fingerprint == fingerprint
-            and marker.prefix == self.path
-            and self.runs()
-        )
+        if marker is None or marker.interpreter == observe_program(self.python).value:
+            return True
+        argv = [self.python, "-I", "-c", "import platform; print(platform.python_version())"]
+        try:
+            done = runner.capture(argv, cwd="/", environ=environ, timeout=10)
+        except OSError:
+            return False
+        made_with = (self.version() or "").split(".")[:2]
+        return done.status == 0 and done.stdout.strip().split(".")[:2] == made_with
 
     def check_usable(self) -> None:
         """Check that the path can be, or become, an environment on ``PATH``.
@@ -169,7 +143,7 @@ class Prefix:
         else:
             shutil.rmtree(aside)
 
-    @contextmanager
+    @contextlib.contextmanager
     def made_anew(self, manager: str) -> Iterator[None]:
         """Make the prefix anew inside the block; on an error the previous one is put back.
 
@@ -216,3 +190,23 @@ class Prefix:
         os.rename(self._previous, aside)
         shutil.rmtree(self.path)
         os.rename(aside, self.path)
+
+
+def can_link(place: str, prefix: str) -> bool:
+    """Return whether ``place`` is, or can become, a link to a central prefix.
+
+    A link that leads to another central environment is replaced; anything else is the user's.
+    """
+    if os.path.islink(place):
+        return os.path.dirname(os.path.realpath(place)) == os.path.dirname(prefix)
+    return not os.path.lexists(place) and os.access(os.path.dirname(place), os.W_OK)
+
+
+def link(place: str, prefix: str) -> None:
+    """Make ``place`` a link to a central prefix, where :func:`can_link` allows it."""
+    if not can_link(place, prefix) or os.path.realpath(place) == prefix:
+        return
+    with contextlib.suppress(OSError):
+        if os.path.islink(place):
+            os.unlink(place)
+        os.symlink(prefix, place)

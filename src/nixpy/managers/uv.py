@@ -89,6 +89,8 @@ def _sync_flags(plan: Plan) -> Iterator[str]:
         yield f"--{options.lock}"
     if not plan.exact:
         yield "--inexact"
+    if plan.reinstall:
+        yield "--reinstall"
 
 
 def _pip_arguments(plan: Plan) -> Iterator[str]:
@@ -102,6 +104,8 @@ def _pip_arguments(plan: Plan) -> Iterator[str]:
             yield "--exact"
         for path in plan.requirements:
             yield from ("--requirement", path)
+    if plan.reinstall:
+        yield "--reinstall"
     if plan.install == "editable":
         yield from ("--editable", ".")
     yield from _chosen(options.extras, "extra")

@@ -234,13 +234,14 @@ def _check_cycles(table: Table, groups: tuple[tuple[str, GroupEntries], ...]) ->
     from packaging.errors import ExceptionGroup
 
     resolver = DependencyGroupResolver(_plain(groups))
-    for name, _ in groups:
-        try:
+    name = ""
+    try:
+        for name, _ in groups:
             resolver.resolve(name)
-        except ExceptionGroup as error:
-            table.fault(_one_line(str(error.exceptions[0])), name)
-        except RecursionError:
-            table.fault("includes too many groups in a row", name)
+    except ExceptionGroup as error:
+        table.fault(_one_line(str(error.exceptions[0])), name)
+    except RecursionError:
+        table.fault("includes too many groups in a row", name)
 
 
 def _plain(

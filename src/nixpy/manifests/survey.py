@@ -11,16 +11,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nixpy.manifests.pip_configuration import pip_settings
-from nixpy.manifests.pyproject import find_workspace, local_dependencies, read_pyproject
+from nixpy.manifests.pyproject import local_dependencies, read_pyproject
 from nixpy.manifests.requirements import read_requirements, unsupported_by_uv
 from nixpy.manifests.uv_configuration import needs_pip, uv_settings
+from nixpy.manifests.workspace import find_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from nixpy.files import Files
-    from nixpy.manifests.pyproject import Pyproject, Workspace
+    from nixpy.manifests.pyproject import Pyproject
     from nixpy.manifests.requirements import Requirements
+    from nixpy.manifests.workspace import Workspace
     from nixpy.options import Options
 
 __all__ = ["Survey", "survey"]

@@ -173,10 +173,11 @@ def _walk(base: str, parts: tuple[str, ...], files: Files, above: tuple[str, ...
         for name in files.names(base):
             if pattern.fullmatch(name):
                 yield from _walk(os.path.join(base, name), rest, files, above)
-        if part.startswith(".") and pattern.fullmatch("."):
-            yield from _walk(base, rest, files, above)
-        if part.startswith(".") and pattern.fullmatch(".."):
-            yield from _walk(os.path.join(base, ".."), rest, files, above)
+        if part.startswith(".") and not above:  # .* is also the directory itself and its parent
+            if pattern.fullmatch("."):
+                yield from _walk(base, rest, files, above)
+            if pattern.fullmatch(".."):
+                yield from _walk(os.path.join(base, ".."), rest, files, above)
 
 
 def _walk_everything(
@@ -185,12 +186,13 @@ def _walk_everything(
     """Yield what the rest of a glob finds in a directory and in all directories below it.
 
     ``above`` holds the resolved directories on the way here: links that lead back end the walk.
+    It is empty outside of a ``**``.
     """
     real = os.path.realpath(base)
     if real in above or not os.path.isdir(base):
         return
     if rest:
-        yield from _walk(base, rest, files, above)
+        yield from _walk(base, rest, files, (*above, real))
     for name in files.names(base):
         child = os.path.join(base, name)
         if name in _NOT_ENTERED or os.path.exists(os.path.join(child, _ENVIRONMENT_MARKER)):

@@ -16,11 +16,11 @@ from nixpy.environment import Prepend, Set
 from nixpy.shells.names import check
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from nixpy.environment import Operation
 
-__all__ = ["ansi_c", "prepend", "quote", "render"]
+__all__ = ["ansi_c", "quote", "render"]
 
 # Pattern matching folds case under `shopt -s nocasematch`; `/A` and `/a` are two directories.
 _BEFORE = """\
@@ -67,19 +67,19 @@ def _statement(operation: Operation) -> str:
     if isinstance(operation, Set):
         return f"export {operation.name}={quote(operation.value)}\n"
     if isinstance(operation, Prepend):
-        return prepend(operation, quote)
+        return _prepend(operation)
     return f"unset -v {operation.name}\n"
 
 
-def prepend(operation: Prepend, quoted: Callable[[str], str]) -> str:
-    """Return the statements that prepend, in what bash and zsh have in common.
+def _prepend(operation: Prepend) -> str:
+    """Return the statements that prepend, with builtins alone.
 
     The caller's value is held between two colons, so that every element of it is. Matches of
     ``:element:`` overlap where an element repeats, hence the loops.
     """
     name = operation.name
     front = list(dict.fromkeys(element for element in operation.elements if element))
-    single = [quoted(element) for element in front if ":" not in element]
+    single = [quote(element) for element in front if ":" not in element]
     lines = [
         f"_nixpy_value=:${{{name}-}}:",
         "while [[ $_nixpy_value == *::* ]]; do _nixpy_value=${_nixpy_value//::/:}; done",
@@ -93,7 +93,7 @@ def prepend(operation: Prepend, quoted: Callable[[str], str]) -> str:
             "done",
         ]
     if front:
-        lines.append(f'export {name}={quoted(":".join(front))}"${{_nixpy_value%:}}"')
+        lines.append(f'export {name}={quote(":".join(front))}"${{_nixpy_value%:}}"')
     else:
         lines += ["_nixpy_value=${_nixpy_value#:}", f'export {name}="${{_nixpy_value%:}}"']
     return "\n".join(lines) + "\n"

@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["difference", "results"]
 
 
-def results(
-    operations: Sequence[Operation], environ: Mapping[str, str]
-) -> dict[str, str | None]:
+def results(operations: Sequence[Operation], environ: Mapping[str, str]) -> dict[str, str | None]:
     """Return the value of each variable that is operated on, ``None`` for one that is unset."""
     environment = Environment(tuple(operations))
     after = environment.apply(environ)

@@ -6,6 +6,7 @@ the same rule, so that an element compares equal to itself.
 
 A list is never passed through a command substitution, which would split at newlines: ``--path``
 variables split and join at colons by themselves, and a quoted variable is what fish exports.
+In ``PATH`` and ``CDPATH`` fish itself writes ``.`` for an empty element that is assigned.
 """
 
 from __future__ import annotations
@@ -58,6 +59,10 @@ begin
       set -a _nixpy_value "$_nixpy_element"
     end
   end
-  set -gx {name} "$_nixpy_value"
+  if set -q _nixpy_value[1]
+    set -gx {name} "$_nixpy_value"
+  else
+    set -gx {name}
+  end
 end
 """

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nixpy.environment import Prepend, prepended
+from nixpy.environment import Prepend
 from nixpy.shells.difference import results
 from nixpy.shells.names import check, check_text
 

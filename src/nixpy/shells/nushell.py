@@ -30,5 +30,8 @@ def render(operations: Sequence[Operation], environ: Mapping[str, str]) -> str:
     for name, value in difference(operations, environ).items():
         if value is not None:
             check_text(name, value, "nushell")
-        record[name] = value.split(SEPARATOR) if name == "PATH" and value is not None else value
+        if name == "PATH" and value is not None:
+            record[name] = value.split(SEPARATOR) if value else []
+        else:
+            record[name] = value
     return json.dumps(record) + "\n"

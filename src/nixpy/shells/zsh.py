@@ -6,7 +6,8 @@ that does not print (``CSH_JUNKIE_QUOTES`` forbids a newline in quotes) or an ap
 
 Builtins alone, no process, no output, whatever options are set: no array is used
 (``KSH_ARRAYS``), nothing is left unquoted where words are split (``SH_WORD_SPLIT``), and the
-variables in use are made with ``typeset -g``, about which ``WARN_CREATE_GLOBAL`` is silent.
+variables in use are assigned by ``typeset -g``, about which ``WARN_CREATE_GLOBAL`` and
+``WARN_NESTED_VAR`` are silent.
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["quote", "render"]
 
-_BEFORE = "typeset -g _nixpy_value= _nixpy_element=\n"
 _AFTER = "unset _nixpy_value _nixpy_element\n"
 
 
@@ -33,7 +33,7 @@ def render(operations: Sequence[Operation], environ: Mapping[str, str]) -> str: 
     check(operations)
     lines = [_statement(operation) for operation in operations]
     if any(isinstance(operation, Prepend) for operation in operations):
-        lines = [_BEFORE, *lines, _AFTER]
+        lines = [*lines, _AFTER]
     return "".join(lines)
 
 
@@ -48,5 +48,30 @@ def _statement(operation: Operation) -> str:
     if isinstance(operation, Set):
         return f"export {operation.name}={quote(operation.value)}\n"
     if isinstance(operation, Prepend):
-        return bash.prepend(operation, quote)
+        return _prepend(operation)
     return f"unset {operation.name}\n"
+
+
+def _prepend(operation: Prepend) -> str:
+    """Return the statements that prepend, in the way of :mod:`nixpy.shells.bash`."""
+    name = operation.name
+    front = list(dict.fromkeys(element for element in operation.elements if element))
+    lines = [f'typeset -g _nixpy_element= _nixpy_value=":${{{name}-}}:"', _replace("::")]
+    for element in front:
+        if ":" not in element:
+            lines.append(f"typeset -g _nixpy_element={quote(element)}")
+            lines.append(_replace(":${_nixpy_element}:"))
+    if front:
+        lines.append(f'export {name}={quote(":".join(front))}"${{_nixpy_value%:}}"')
+    else:
+        lines.append('typeset -g _nixpy_value="${_nixpy_value#:}"')
+        lines.append(f'export {name}="${{_nixpy_value%:}}"')
+    return "\n".join(lines) + "\n"
+
+
+def _replace(part: str) -> str:
+    """Return the loop that makes one colon of each ``part``; matches may overlap."""
+    return (
+        f'while [[ $_nixpy_value == *"{part}"* ]]; do '
+        f'typeset -g _nixpy_value="${{_nixpy_value//"{part}"/:}}"; done'
+    )

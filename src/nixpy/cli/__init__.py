@@ -1,0 +1,32 @@
+"""The command line: parse, call, print.
+
+``export`` and ``run`` are answered from the entry where it holds, without any of the libraries
+that the commands for people are made with.
+"""
+
+from __future__ import annotations
+
+import sys
+
+__all__ = ["main"]
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; return the exit status (DESIGN.md, section 10)."""
+    arguments = sys.argv[1:] if argv is None else argv
+    try:
+        if arguments and arguments[0] in {"export", "run"}:
+            from nixpy.cli.fast import answer
+
+            status = answer(arguments)
+            if status is not None:
+                return status
+        from nixpy.cli.commands import run_command
+
+        return run_command(arguments)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has enough of it; nothing more can be said to them.
+        sys.stdout = None  # type: ignore[assignment]
+        return 1

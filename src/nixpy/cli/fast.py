@@ -1,0 +1,141 @@
+"""``nixpy export`` and ``nixpy run`` where the entry holds: answered without parsing options.
+
+The arguments are the entry's key, so what they mean need not be known. Anything that is not plain
+(``--help``, a flag of these commands themselves, an entry that does not hold) is left to
+:mod:`nixpy.cli.commands`.
+
+On the path that must start fast: see :mod:`nixpy.inputs`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from nixpy import cache
+from nixpy.activation import activation, base_environment
+from nixpy.direnv import WATCHES, watches_after
+from nixpy.directories import nixpy_directory
+from nixpy.freshness import keep_entry, revalidated, watched_paths
+from nixpy.process import SystemRunner
+from nixpy.project import Project, current_directory, find_project
+from nixpy.shells import SHELLS, render
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from nixpy.cache import Entry
+
+__all__ = ["answer", "fresh_entry", "with_watches"]
+
+OWN_FLAGS = ("--help", "-h", "--project", "--strict", "--force")
+
+
+def answer(arguments: list[str]) -> int | None:
+    """Answer ``export`` or ``run`` from a fresh entry; ``None`` where that cannot be."""
+    command, rest = arguments[0], arguments[1:]
+    if command == "run":
+        return _run(rest)
+    return _export(rest)
+
+
+def _export(rest: list[str]) -> int | None:
+    if not rest or rest[0] not in SHELLS or rest[0] == "github":
+        return None
+    shell, rest = rest[0], rest[1:]
+    direnv = ""
+    if rest[:1] == ["--direnv"] and len(rest) > 1:
+        direnv, rest = rest[1], rest[2:]
+    found = fresh_entry(rest, os.environ, use_envrc=not direnv)
+    if found is None:
+        return None
+    _, entry = found
+    operations = entry.operations.operations
+    text = ""
+    if direnv:
+        before = os.environ.get(WATCHES, "")
+        after = dict(entry.watches).get(before)
+        if after is None:
+            return None if not with_watches(*found, direnv, os.environ) else _export(
+                [shell, "--direnv", direnv, *rest]
+            )
+        text = f"export {WATCHES}='{after}'\n"
+    else:
+        operations = activation(entry.operations, os.environ)
+    text += render(shell, operations, os.environ)
+    sys.stdout.buffer.write(os.fsencode(text))
+    sys.stdout.buffer.flush()
+    return 0
+
+
+def _run(rest: list[str]) -> int | None:
+    if "--" not in rest:
+        return None
+    split = rest.index("--")
+    flags, command = rest[:split], rest[split + 1 :]
+    found = fresh_entry(flags, os.environ, use_envrc=True)
+    if found is None or not command:
+        return None
+    environ = found[1].operations.apply(base_environment(os.environ))
+    try:
+        os.execvpe(command[0], command, environ)
+    except OSError:
+        return None  # said by the command itself
+
+
+def fresh_entry(
+    arguments: list[str], environ: Mapping[str, str], *, use_envrc: bool
+) -> tuple[Project, Entry] | None:
+    """Return the project and its entry if that holds; what is new about it is kept."""
+    if any(argument.partition("=")[0] in OWN_FLAGS for argument in arguments):
+        return None
+    top = nixpy_directory("cache", environ)
+    if top is None:
+        return None
+    try:
+        here = current_directory(environ)
+    except OSError:
+        return None
+    project = find_project(here) if use_envrc else Project.at(here, tuple(arguments))
+    if use_envrc and arguments:
+        project = project._replace(arguments=tuple(arguments))
+    directory = cache.entry_directory(top, project.directory, project.arguments)
+    old = cache.read_entry(directory) if directory else None
+    if old is None or directory is None:
+        return None
+    entry = revalidated(old, project.root, base_environment(environ))
+    if entry is None:
+        return None
+    if entry is not old:
+        try:
+            keep_entry(directory, top, entry)
+        except OSError:
+            pass  # a full disk, a read-only cache: it holds all the same
+    return project, entry
+
+
+def with_watches(
+    project: Project, entry: Entry, direnv: str, environ: Mapping[str, str]
+) -> Entry | None:
+    """Return the entry with what direnv says to ``DIRENV_WATCHES`` for it, kept with its stamp."""
+    before = environ.get(WATCHES, "")
+    paths = watched_paths(entry.inputs, entry.prefix)
+    after = watches_after(direnv, paths, runner=SystemRunner(), environ=environ)
+    top = nixpy_directory("cache", environ)
+    if after is None or top is None:
+        return None
+    pairs = {**dict(entry.watches), before: after}
+    entry = entry._replace(watches=tuple(pairs.items())[-LARGEST_NUMBER_OF_PAIRS:])
+    directory = cache.entry_directory(top, project.directory, project.arguments)
+    if directory is None:
+        return None
+    try:
+        keep_entry(directory, top, entry)
+    except OSError:
+        return None
+    return entry
+
+
+LARGEST_NUMBER_OF_PAIRS = 8
+"""``DIRENV_WATCHES`` differs with what an ``.envrc`` watches besides; old ones are forgotten."""

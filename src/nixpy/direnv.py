@@ -1,0 +1,74 @@
+"""What nixpy says to direnv: the list of what is watched, and the library in its ``lib``.
+
+On the path that must start fast: see :mod:`nixpy.inputs`.
+"""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from nixpy.process import Runner
+
+__all__ = ["WATCHES", "library_path", "library_text", "watches_after"]
+
+WATCHES = "DIRENV_WATCHES"
+
+_TEMPLATE_COMMAND = "_nixpy_command=(nixpy)"
+_TEMPLATE_VERSION = "# nixpy-version: development"
+
+
+def watches_after(
+    direnv: str, paths: Sequence[str], *, runner: Runner, environ: Mapping[str, str]
+) -> str | None:
+    """Return ``DIRENV_WATCHES`` with ``paths`` added, as direnv itself prints it.
+
+    ``None`` where direnv fails, or prints what is no ``export`` of that variable.
+    """
+    try:
+        done = runner.capture([direnv, "watch", "bash", *paths], cwd="/", environ=environ)
+    except OSError:
+        return None
+    head, tail = f"export {WATCHES}=$'", "'"
+    text = done.stdout.strip().rstrip(";")
+    if done.status or not text.startswith(head) or not text.endswith(tail):
+        return None
+    value = text[len(head) : -len(tail)]
+    # URL-safe base64 (RFC 4648): nothing in it was quoted.
+    return value if value.replace("-", "").replace("_", "").replace("=", "").isalnum() else None
+
+
+def library_path(environ: Mapping[str, str]) -> str | None:
+    """Return where direnv looks for the library (direnv(1), FILES), or ``None`` without HOME."""
+    configured = environ.get("DIRENV_CONFIG", "")
+    if configured:
+        return f"{configured}/lib/nixpy.sh"
+    base = environ.get("XDG_CONFIG_HOME", "")
+    if not base:
+        home = environ.get("HOME", "")
+        if not home:
+            return None
+        base = f"{home}/.config"
+    return f"{base}/direnv/lib/nixpy.sh"
+
+
+def library_text(command: Sequence[str], version: str) -> str:
+    """Return ``direnvrc`` with the absolute command to call and the version filled in.
+
+    Raises:
+        FileNotFoundError: the installation lacks the file.
+    """
+    from nixpy.shells.bash import quote
+
+    here = os.path.dirname(os.path.abspath(__file__))
+    shipped = f"{here}/direnvrc"
+    if not os.path.exists(shipped):  # a checkout, where it lies at the top level
+        shipped = os.path.join(here, os.pardir, os.pardir, "direnvrc")
+    with open(shipped, encoding="utf-8") as file:
+        text = file.read()
+    words = " ".join(quote(word) for word in command)
+    text = text.replace(_TEMPLATE_COMMAND, f"_nixpy_command=({words})", 1)
+    return text.replace(_TEMPLATE_VERSION, f"# nixpy-version: {version}", 1)

@@ -1,0 +1,94 @@
+"""The marker in a prefix: to what it was synced, and that the sync ended.
+
+``<prefix>/.nixpy/marker`` is written before anything in the prefix changes (``syncing``) and after
+everything has (``synced``), so that a sync that was killed is known as such.
+
+On the path that must start fast: see :mod:`nixpy.inputs`.
+"""
+
+from __future__ import annotations
+
+import os
+
+from nixpy import cache
+from nixpy.inputs import NO_TIME, observe_program
+from nixpy.values import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
+
+    State = Literal["syncing", "synced"]
+
+__all__ = ["Marker", "is_synced_to", "marker_mtime", "marker_path", "read_marker", "write_marker"]
+
+
+class Marker(NamedTuple):
+    """What nixpy wrote into a prefix.
+
+    Attributes:
+        state: whether the last sync ended.
+        fingerprint: of what it was synced to; empty before the first sync has ended.
+        prefix: real path of the prefix when it was made.
+        packages_mtime: modification time of ``site-packages`` in nanoseconds after the sync; it
+            changes when a distribution is installed or removed.
+        manager: what made it.
+        interpreter: identity of the base interpreter (:func:`nixpy.inputs.observe_program`).
+    """
+
+    state: State
+    fingerprint: str
+    prefix: str
+    packages_mtime: int
+    manager: str
+    interpreter: str
+
+
+def marker_path(prefix: str) -> str:
+    """Return where the marker of a prefix lies."""
+    return f"{prefix}/.nixpy/marker"
+
+
+def read_marker(prefix: str) -> Marker | None:
+    """Return the marker of a prefix, or ``None`` where there is none or it is damaged."""
+    try:
+        with open(marker_path(prefix), "rb") as file:
+            fields = cache.decode(file.read())
+        if fields is None:
+            return None
+        state, fingerprint, path, mtime, manager, interpreter = fields
+        return Marker(state, fingerprint, path, int(mtime), manager, interpreter)  # type: ignore[arg-type]
+    except (OSError, ValueError):
+        return None
+
+
+def write_marker(marker: Marker) -> None:
+    """Write a marker into its prefix.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    path = marker_path(marker.prefix)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    cache.write_private(path, cache.encode(map(str, marker)))
+
+
+def marker_mtime(prefix: str) -> int:
+    """Return the marker's modification time in nanoseconds, or -1 where there is none."""
+    try:
+        return os.stat(marker_path(prefix)).st_mtime_ns
+    except OSError:
+        return NO_TIME
+
+
+def is_synced_to(prefix: str, fingerprint: str) -> bool:
+    """Whether the last sync of a prefix ended, at its path, with its interpreter, and to this."""
+    marker = read_marker(prefix)
+    if marker is None or marker.state != "synced" or marker.fingerprint != fingerprint:
+        return False
+    python = f"{prefix}/bin/python"
+    return (
+        marker.prefix == prefix
+        and os.access(python, os.X_OK)
+        and marker.interpreter == observe_program(python).value
+    )
