@@ -170,14 +170,11 @@ def _walk(base: str, parts: tuple[str, ...], files: Files, above: tuple[str, ...
         yield from _walk(os.path.join(base, part), rest, files, above)
     elif os.path.isdir(base):
         pattern = re.compile(_translated(part), re.DOTALL)
-        for name in files.names(base):
-            if pattern.fullmatch(name):
-                yield from _walk(os.path.join(base, name), rest, files, above)
-        if part.startswith(".") and not above:  # .* is also the directory itself and its parent
-            if pattern.fullmatch("."):
-                yield from _walk(base, rest, files, above)
-            if pattern.fullmatch(".."):
-                yield from _walk(os.path.join(base, ".."), rest, files, above)
+        # A part like .* is also the directory itself and its parent, but not below a **.
+        special = (".", "..") if part.startswith(".") and not above else ()
+        for name in filter(pattern.fullmatch, (*special, *files.names(base))):
+            path = base if name == "." else os.path.join(base, name)
+            yield from _walk(path, rest, files, above)
 
 
 def _walk_everything(

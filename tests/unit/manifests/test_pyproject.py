@@ -151,13 +151,17 @@ def test_a_conflict_between_whole_packages_is_noticed(conflicts: str, names_pack
         ),
         (
             "[project]\nrequires-python = '3.10'",
-            "pyproject.toml: project.requires-python: expected a version specifier: "
-            "invalid specifier: '3.10'",
+            (
+                "pyproject.toml: project.requires-python: expected a version specifier: "
+                "invalid specifier: '3.10'"
+            ),
         ),
         (
             "[project]\ndependencies = ['a', 'b', 'c >> 1']",
-            "pyproject.toml: project.dependencies[2]: expected semicolon (after name with no "
-            "version specifier) or end, at '>> 1' of 'c >> 1'",
+            (
+                "pyproject.toml: project.dependencies[2]: expected semicolon (after name with no "
+                "version specifier) or end, at '>> 1' of 'c >> 1'"
+            ),
         ),
         (
             "[project]\noptional-dependencies = { x = ['a ; os_name'] }",
@@ -169,8 +173,10 @@ def test_a_conflict_between_whole_packages_is_noticed(conflicts: str, names_pack
         ),
         (
             "[dependency-groups]\na = [{ include = 'b' }]",
-            "pyproject.toml: dependency-groups.a[0]: expected a requirement or "
-            "{ include-group = NAME }",
+            (
+                "pyproject.toml: dependency-groups.a[0]: expected a requirement or "
+                "{ include-group = NAME }"
+            ),
         ),
         (
             "[dependency-groups]\na = ['x', { include-group = 'b' }]",
@@ -178,8 +184,10 @@ def test_a_conflict_between_whole_packages_is_noticed(conflicts: str, names_pack
         ),
         (
             "[dependency-groups]\na = [{ include-group = 'a' }]",
-            "pyproject.toml: dependency-groups.a: cyclic dependency group include while "
-            "resolving a: a includes itself",
+            (
+                "pyproject.toml: dependency-groups.a: cyclic dependency group include while "
+                "resolving a: a includes itself"
+            ),
         ),
         (
             "[dependency-groups]\na-b = []\nA_b = []",
@@ -188,7 +196,7 @@ def test_a_conflict_between_whole_packages_is_noticed(conflicts: str, names_pack
         ("[dependency-groups]\na = ['x[']", "pyproject.toml: dependency-groups.a[0]: "),
         (
             "[tool.uv.workspace]\nmembers = ['a/[b']",
-            "pyproject.toml: tool.uv.workspace.members[0]: not a glob: a bracket that is not closed",
+            "pyproject.toml: tool.uv.workspace.members[0]: not a glob: a bracket that is not",
         ),
         (
             "[tool.uv.workspace]\nexclude = ['a**']",
@@ -259,13 +267,15 @@ def test_a_fault_of_a_local_dependency_says_which(tmp_path: Path) -> None:
 
 
 def reads_or_refuses(content: bytes) -> None:
+    said = ""
     try:
         pyproject = read_pyproject("/p", Content(content))
         assert pyproject is not None
         for group in pyproject.dependency_groups:
             group_requirements(pyproject, group)
     except NixpyError as error:
-        assert "\n" not in str(error)
+        said = str(error)
+    assert "\n" not in said
 
 
 @given(st.binary())
@@ -277,13 +287,47 @@ HEADERS = st.sampled_from(
     ["project", "dependency-groups", "tool.uv", "tool.uv.workspace", "tool.uv.sources", "tool"]
 )
 KEYS = st.sampled_from(
-    ["name", "dependencies", "optional-dependencies", "requires-python", "dynamic", "a", "A", "b"]
-    + ["uv", "poetry", "conflicts", "members", "exclude", "path", "include-group", "pip", "index"]
+    [
+        "name",
+        "dependencies",
+        "optional-dependencies",
+        "requires-python",
+        "dynamic",
+        "a",
+        "A",
+        "b",
+        "uv",
+        "poetry",
+        "conflicts",
+        "members",
+        "exclude",
+        "path",
+        "include-group",
+        "pip",
+        "index",
+    ]
 )
 VALUES = st.recursive(
     st.sampled_from(
-        ["1", "true", "1.5", "2020-01-01", "''", "'a'", "'b ; x'", "'>=3'", "'a/**'", "'['"]
-        + ["'[z-a]'", "'[!]'", "'[]]'", "'***'", "{ include-group = 'a' }", '"\\u0000"', '"\\n"']
+        [
+            "1",
+            "true",
+            "1.5",
+            "2020-01-01",
+            "''",
+            "'a'",
+            "'b ; x'",
+            "'>=3'",
+            "'a/**'",
+            "'['",
+            "'[z-a]'",
+            "'[!]'",
+            "'[]]'",
+            "'***'",
+            "{ include-group = 'a' }",
+            '"\\u0000"',
+            '"\\n"',
+        ]
     ),
     lambda inner: st.one_of(
         st.lists(inner, max_size=3).map(lambda items: f"[{', '.join(items)}]"),
