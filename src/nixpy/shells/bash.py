@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nixpy.environment import Prepend, Set
-from nixpy.shells.names import check
+from nixpy.shells.names import check, front
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -78,8 +78,8 @@ def _prepend(operation: Prepend) -> str:
     ``:element:`` overlap where an element repeats, hence the loops.
     """
     name = operation.name
-    front = list(dict.fromkeys(element for element in operation.elements if element))
-    single = [quote(element) for element in front if ":" not in element]
+    elements = front(operation.elements)
+    single = [quote(element) for element in elements if ":" not in element]
     lines = [
         f"_nixpy_value=:${{{name}-}}:",
         "while [[ $_nixpy_value == *::* ]]; do _nixpy_value=${_nixpy_value//::/:}; done",
@@ -92,8 +92,8 @@ def _prepend(operation: Prepend) -> str:
             "  done",
             "done",
         ]
-    if front:
-        lines.append(f'export {name}={quote(":".join(front))}"${{_nixpy_value%:}}"')
+    if elements:
+        lines.append(f'export {name}={quote(":".join(elements))}"${{_nixpy_value%:}}"')
     else:
         lines += ["_nixpy_value=${_nixpy_value#:}", f'export {name}="${{_nixpy_value%:}}"']
     return "\n".join(lines) + "\n"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nixpy.environment import Prepend, Set
-from nixpy.shells.names import check
+from nixpy.shells.names import check, front
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,8 +48,8 @@ def _statement(operation: Operation) -> str:
     if isinstance(operation, Set):
         return f"set-env {name} {quote(operation.value)}\n"
     if isinstance(operation, Prepend):
-        front = list(dict.fromkeys(element for element in operation.elements if element))
-        words = " ".join(quote(element) for element in front)
+        elements = front(operation.elements)
+        words = " ".join(quote(element) for element in elements)
         return (
             f"set-env {name} (str:join : [{words} (str:split : $E:{name} | each {{|e| "
             f"if (and (not-eq $e '') (not (has-value [{words}] $e))) {{ put $e }} }})])\n"

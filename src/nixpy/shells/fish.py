@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nixpy.environment import Prepend, Set
-from nixpy.shells.names import check
+from nixpy.shells.names import check, front
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,14 +41,15 @@ def _statement(operation: Operation) -> str:
         return f"set -gx {name} {quote(operation.value)}\n"
     if isinstance(operation, Prepend):
         return _prepend(operation)
-    # A universal variable is the user's configuration in all sessions: hidden, not erased.
-    return f"set -eg {name}\nset -qU {name}; and set -gu {name}\n"
+    # A universal variable is the user's, in all sessions and for good, and exported whatever hides
+    # it: not erased, but made empty here, which is the nearest.
+    return f"set -eg {name}\nset -qU {name}; and set -gx {name}\n"
 
 
 def _prepend(operation: Prepend) -> str:
     name = operation.name
-    front = list(dict.fromkeys(element for element in operation.elements if element))
-    words = "".join(f" {quote(element)}" for element in front)
+    elements = front(operation.elements)
+    words = "".join(f" {quote(element)}" for element in elements)
     return f"""\
 begin
   set -l --path _nixpy_caller "${name}"

@@ -1,9 +1,9 @@
 """Environments for GitHub Actions: the files that ``GITHUB_ENV`` and ``GITHUB_PATH`` name.
 
 "Workflow commands for GitHub Actions", sections "Setting an environment variable" (multiline
-strings) and "Adding a system path". The runner reads both as UTF-8 and writes back nothing that
-it holds already, so values are computed from ``environ``, but for what is prepended to ``PATH``:
-that is :func:`path_lines`.
+strings) and "Adding a system path". They are data, read by the runner after the step as UTF-8, so
+values are computed from ``environ``, but for what is prepended to ``PATH``: that is
+:func:`path_lines`.
 
 The runner cannot unset: a variable that ``environ`` holds is made empty, which is the nearest.
 Raises :class:`ValueError` for what the files cannot hold: bytes that are not UTF-8, and a newline
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from nixpy.environment import Prepend
 from nixpy.shells.difference import results
-from nixpy.shells.names import check, check_text
+from nixpy.shells.names import check, check_text, front
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,7 +31,11 @@ _FORM = "GitHub's files"
 def render(operations: Sequence[Operation], environ: Mapping[str, str]) -> str:
     """Return text to append to the file that ``GITHUB_ENV`` names."""
     check(operations)
-    others = [operation for operation in operations if not _prepends_to_path(operation)]
+    others = [
+        operation
+        for operation in operations
+        if not (isinstance(operation, Prepend) and operation.name == "PATH")
+    ]
     return "".join(
         _assignment(name, value or "")
         for name, value in results(others, environ).items()
@@ -45,22 +49,16 @@ def path_lines(operations: Sequence[Operation]) -> str:
     The runner puts each line in front of those before it, so the first element is last.
     """
     check(operations)
-    front: list[str] = []
+    ahead: list[str] = []
     for operation in operations:
-        if not _prepends_to_path(operation):
-            continue
-        assert isinstance(operation, Prepend)
-        new = [element for element in dict.fromkeys(operation.elements) if element]
-        front = new + [element for element in front if element not in new]
-    for element in front:
+        if isinstance(operation, Prepend) and operation.name == "PATH":
+            new = front(operation.elements)
+            ahead = new + [element for element in ahead if element not in new]
+    for element in ahead:
         check_text("PATH", element, _FORM)
         if "\n" in element or "\r" in element:
             raise ValueError(f"PATH: a line of GITHUB_PATH cannot hold {element!r}")
-    return "".join(f"{element}\n" for element in reversed(front))
-
-
-def _prepends_to_path(operation: Operation) -> bool:
-    return isinstance(operation, Prepend) and operation.name == "PATH"
+    return "".join(f"{element}\n" for element in reversed(ahead))
 
 
 def _assignment(name: str, value: str) -> str:

@@ -1,4 +1,4 @@
-"""What every shell asks of names and values, checked in one place.
+"""What every shell asks of names, values and elements, in one place.
 
 A name is what a POSIX shell can assign to (XCU 2.10.2, rule 7; XBD 3.216, "Name"). A value cannot
 hold a NUL byte, since the kernel ends each variable there (:manpage:`execve(2)`).
@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from nixpy.environment import Operation
 
-__all__ = ["RESERVED", "check", "check_text", "is_name"]
+__all__ = ["RESERVED", "check", "check_text", "front", "is_name"]
 
 RESERVED = "_nixpy_"
 """The prefix of the variables that rendered programs use, and unset, themselves."""
@@ -39,8 +39,13 @@ def check(operations: Sequence[Operation]) -> None:
 
 
 def check_text(name: str, value: str, form: str) -> None:
-    """Raise :class:`ValueError` if ``value`` is not text, which ``form`` is by its specification."""
+    """Raise :class:`ValueError` if ``value`` is not text, which ``form`` holds alone."""
     try:
         value.encode("utf-8")
     except UnicodeEncodeError:
         raise ValueError(f"{name}: {form} cannot hold bytes that are not UTF-8") from None
+
+
+def front(elements: Iterable[str]) -> list[str]:
+    """Return ``elements`` as they are put in front: none empty, and none of them twice."""
+    return list(dict.fromkeys(element for element in elements if element))

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nixpy.environment import Prepend, Set
-from nixpy.shells.names import check, check_text
+from nixpy.shells.names import check, check_text, front
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,10 +45,10 @@ def _statement(operation: Operation) -> str:
         check_text(name, operation.value, "PowerShell")
         return _assign(name, quote(operation.value))
     if isinstance(operation, Prepend):
-        front = list(dict.fromkeys(element for element in operation.elements if element))
-        for element in front:
+        elements = front(operation.elements)
+        for element in elements:
             check_text(name, element, "PowerShell")
-        words = "[string[]]@(" + ",".join(quote(element) for element in front) + ")"
+        words = "[string[]]@(" + ",".join(quote(element) for element in elements) + ")"
         # IndexOf compares code units; -contains and -eq compare as a culture does.
         rest = (
             f'[string[]]@("${{Env:{name}}}".Split([char]58) | Where-Object '

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from nixpy.environment import Prepend, Set
 from nixpy.shells import bash
-from nixpy.shells.names import check
+from nixpy.shells.names import check, front
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -55,14 +55,14 @@ def _statement(operation: Operation) -> str:
 def _prepend(operation: Prepend) -> str:
     """Return the statements that prepend, in the way of :mod:`nixpy.shells.bash`."""
     name = operation.name
-    front = list(dict.fromkeys(element for element in operation.elements if element))
+    elements = front(operation.elements)
     lines = [f'typeset -g _nixpy_element= _nixpy_value=":${{{name}-}}:"', _replace("::")]
-    for element in front:
+    for element in elements:
         if ":" not in element:
             lines.append(f"typeset -g _nixpy_element={quote(element)}")
             lines.append(_replace(":${_nixpy_element}:"))
-    if front:
-        lines.append(f'export {name}={quote(":".join(front))}"${{_nixpy_value%:}}"')
+    if elements:
+        lines.append(f'export {name}={quote(":".join(elements))}"${{_nixpy_value%:}}"')
     else:
         lines.append('typeset -g _nixpy_value="${_nixpy_value#:}"')
         lines.append(f'export {name}="${{_nixpy_value%:}}"')
