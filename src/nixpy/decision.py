@@ -86,9 +86,7 @@ def decide(survey: Survey, options: Options) -> Decision:
         )
     others = dict.fromkeys(path for _, one in held[1:] for path in one.rests_on)
     passed_over = tuple(path for path in others if path not in first.rests_on)
-    return Decision(
-        first.manager, first.install, number, first.reason, first.rests_on, passed_over
-    )
+    return Decision(first.manager, first.install, number, first.reason, first.rests_on, passed_over)
 
 
 def _told(survey: Survey, options: Options, held: list[tuple[int, Held]]) -> tuple[int, Held]:
@@ -224,12 +222,12 @@ def _nothing(survey: Survey) -> NothingToDo:
     hint = ""
     if survey.other_requirements:
         names = ", ".join(survey.other_requirements)
-        hint = f" Requirements files under other names ({names}) are used when `requirements` lists them."
+        hint = f" Other requirements files ({names}) count once `requirements` lists them."
     return NothingToDo(
         "nothing here that nixpy recognises",
         where=survey.directory,
         next=(
-            "Add one of pyproject.toml (with [project] or [dependency-groups]), uv.lock, pylock.toml, "
-            f"requirements.txt, .python-version, or set `python`.{hint}"
+            "Add a pyproject.toml with [project] or [dependency-groups], a uv.lock, pylock.toml, "
+            f"requirements.txt or .python-version, or set `python`.{hint}"
         ),
     )

@@ -8,7 +8,6 @@ than a whole revalidation.
 
 from __future__ import annotations
 
-import os
 import sys
 
 TYPE_CHECKING = False

@@ -14,7 +14,7 @@ from nixpy.values import NamedTuple
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from typing import TypeAlias, Union
+    from typing import TypeAlias
 
 __all__ = ["Environment", "Operation", "Prepend", "Set", "Unset", "prepended"]
 
@@ -47,7 +47,7 @@ class Prepend(NamedTuple):
 
 
 if TYPE_CHECKING:
-    Operation: TypeAlias = Union[Set, Unset, Prepend]
+    Operation: TypeAlias = Set | Unset | Prepend
 else:
     Operation = (Set, Unset, Prepend)
 
@@ -78,7 +78,7 @@ class Environment(NamedTuple):
 
 
 def prepended(elements: Iterable[str], value: str) -> str:
-    """Return a path-like ``value`` with ``elements`` in front, none empty and none of them twice."""
+    """Return a path-like ``value`` with ``elements`` in front; none is empty, none there twice."""
     front = list(dict.fromkeys(element for element in elements if element))
     behind = [
         element for element in value.split(SEPARATOR) if element and element not in set(front)

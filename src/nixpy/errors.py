@@ -111,10 +111,11 @@ class ToolMissing(NixpyError):  # noqa: N818
 
     exit_code = 3
 
+
 def unreadable(path: str, error: OSError) -> ManifestError:
     """Return the error for an input that exists and cannot be read."""
     return ManifestError(
         f"cannot be read: {error.strerror}",
         where=path,
-        next="Make it readable, or remove it: an input that cannot be read is never taken as unchanged.",
+        next="Make it readable, or remove it: what cannot be read never counts as unchanged.",
     )

@@ -55,9 +55,7 @@ def changed_inputs(
     old = {one[:2]: one for one in before}
     new = {one[:2]: one for one in after}
     pairs = ((old.get(key), new.get(key)) for key in dict.fromkeys((*old, *new)))
-    return tuple(
-        (a, b) for a, b in pairs if a is None or b is None or not a.is_same(b)
-    )
+    return tuple((a, b) for a, b in pairs if a is None or b is None or not a.is_same(b))
 
 
 def keep_entry(directory: str, top: str, entry: Entry) -> None:

@@ -154,8 +154,11 @@ def fingerprint(inputs: Iterable[Input], root: str) -> str:
     below = root.rstrip("/") + "/"
     lines = sorted(
         {
-            (one.kind, "./" + one.name[len(below) :] if one.name.startswith(below) else one.name)
-            + (one.value,)
+            (
+                one.kind,
+                "./" + one.name[len(below) :] if one.name.startswith(below) else one.name,
+                one.value,
+            )
             for one in inputs
         }
     )
@@ -219,5 +222,3 @@ def _variables(prefix: str, environ: Mapping[str, str]) -> str:
     return " ".join(
         sorted(name for name in environ if name.startswith(prefix) and name.isidentifier())
     )
-
-

@@ -58,7 +58,15 @@ def choose_interpreter(
         InterpreterNotFound: none satisfies the request; the error names every candidate.
     """
     asked = request.text or request.requires
-    argv = [uv, "python", "find", "--no-project", "--system", "--no-python-downloads", "--no-config"]
+    argv = [
+        uv,
+        "python",
+        "find",
+        "--no-project",
+        "--system",
+        "--no-python-downloads",
+        "--no-config",
+    ]
     argv += ["--python-preference", "system"]
     done = runner.capture([*argv, *([asked] if asked else [])], cwd=cwd, environ=environ)
     found = done.stdout.strip()

@@ -18,7 +18,7 @@ from nixpy.decision import decide
 from nixpy.directories import nixpy_directory
 from nixpy.environment import Environment, Prepend, Set, Unset
 from nixpy.errors import EnvironmentUnusable, NixpyError, SyncFailed
-from nixpy.freshness import keep_entry, revalidated
+from nixpy.freshness import keep_entry
 from nixpy.inputs import (
     ABSENT,
     Input,
@@ -268,9 +268,7 @@ class Resolver:
             notices=notices,
         )
 
-    def _plan(
-        self, project: Project, options: Options, found: Survey, decision: Decision
-    ) -> Plan:
+    def _plan(self, project: Project, options: Options, found: Survey, decision: Decision) -> Plan:
         in_workspace = found.workspace is not None and decision.install == "project"
         conflicts = found.pyproject is not None and found.pyproject.has_package_conflicts
         requirements: tuple[str, ...] = ()
@@ -300,7 +298,7 @@ class Resolver:
             raise EnvironmentUnusable(
                 "no place for the environment: neither XDG_DATA_HOME nor HOME is set",
                 where=options.origins["venv"],
-                next="Set HOME, or say `venv = \".venv\"`.",
+                next='Set HOME, or say `venv = ".venv"`.',
             )
         name = os.path.basename(found.root).encode("ascii", "replace").decode()
         name = "".join(c if c.isalnum() or c in "-_." else "-" for c in name) or "root"
@@ -315,7 +313,9 @@ class Resolver:
             *observe_variables("UV_", environ),
             *observe_variables("PIP_", environ),
         ]
-        own = observe_program(os.path.join(os.path.dirname(os.path.abspath(__file__)), "version.py"))
+        own = observe_program(
+            os.path.join(os.path.dirname(os.path.abspath(__file__)), "version.py")
+        )
         seen = (one._replace(syncs=_syncs(one, decision)) for one in files.inputs)
         return (*seen, *variables, own._replace(syncs=False))
 
@@ -348,10 +348,11 @@ class Resolver:
             if held.waited:
                 # Whoever had it may have done the work, and written lock files.
                 before = self.derive(project, flags)
-                assert before.plan is not None
+                if before.plan is None:
+                    return before, False
                 if not force and is_synced_to(before.plan.prefix, before.synced):
                     return before, False
-            after = before
+            after, plan = before, before.plan
 
             def settled() -> str:
                 nonlocal after
@@ -363,7 +364,7 @@ class Resolver:
             if has_terminal():
                 self.report(f"syncing with {manager}: {before.decision.reason}")
             synchronise(
-                before.plan,
+                plan,
                 manager=manager,
                 request=before.request,
                 name=os.path.basename(before.survey.root) or "root",
@@ -570,7 +571,7 @@ def _environment(
             raise EnvironmentUnusable(
                 "the path has a colon, which PATH cannot hold",
                 where=one,
-                next="Rename the directory, or say `venv = \"central\"` in [tool.nixpy].",
+                next='Rename the directory, or say `venv = "central"` in [tool.nixpy].',
             )
     if path:
         operations.append(Prepend("PATH", tuple(path)))
@@ -611,5 +612,3 @@ def _watch(root: str, pattern: str, files: ObservedFiles) -> None:
 
 def _is_pattern(part: str) -> bool:
     return any(character in part for character in "*?[")
-
-

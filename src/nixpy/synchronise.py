@@ -15,11 +15,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nixpy.errors import EnvironmentUnusable, NixpyError, SyncFailed
+from nixpy.inputs import digest
 from nixpy.interpreter import choose_interpreter, satisfies
 from nixpy.managers import Session, find_manager
 from nixpy.managers.prefix import Prefix, link
 from nixpy.managers.uv import find_uv
-from nixpy.inputs import digest
 from nixpy.marker import write_marker
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def synchronise(
             raise EnvironmentUnusable(
                 f"cannot be written: {error.strerror}",
                 where=str(error.filename or plan.prefix),
-                next="Make room or make it writable; `venv = \"central\"` puts the environment elsewhere.",
+                next='Make room, or make it writable; `venv = "central"` puts it elsewhere.',
             ) from None
         if plan.options.venv == "central":
             link(f"{plan.root}/.venv", plan.prefix)
@@ -229,9 +229,9 @@ def _log(state_directory: str | None, prefix: str) -> Iterator[BinaryIO]:
         if path is None:
             raise FileNotFoundError
         os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
-        file = open(path, "wb", buffering=0, opener=_private)
+        file = open(path, "wb", buffering=0, opener=_private)  # noqa: SIM115
     except OSError:
-        file = open(os.devnull, "wb", buffering=0)
+        file = open(os.devnull, "wb", buffering=0)  # noqa: SIM115
     with file:
         yield file
 

@@ -21,7 +21,9 @@ else:
                 return super().__new__(cls, name, bases, body)
             fields = tuple(body["__annotations__"])
             defaults = [body.pop(field) for field in fields if field in body]
-            base = namedtuple(name, fields, defaults=defaults, module=body["__module__"])
+            base = namedtuple(  # noqa: PYI024 - what typing.NamedTuple itself does
+                name, fields, defaults=defaults, module=body["__module__"]
+            )
             return type(name, (base,), {"__slots__": (), **body})
 
     class NamedTuple(metaclass=_FromAnnotations):

@@ -28,5 +28,5 @@ def main(argv: list[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         # Whoever read our output has enough of it; nothing more can be said to them.
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
         return 1

@@ -14,12 +14,12 @@ import sys
 
 from nixpy import cache
 from nixpy.activation import activation, base_environment
-from nixpy.direnv import WATCHES, watches_after
 from nixpy.directories import nixpy_directory
+from nixpy.direnv import WATCHES, watches_after
 from nixpy.freshness import keep_entry, revalidated, watched_paths
 from nixpy.process import SystemRunner
 from nixpy.project import Project, current_directory, find_project
-from nixpy.shells import SHELLS, render
+from nixpy.shells import SHELLS, bash, render
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from nixpy.cache import Entry
 
 __all__ = ["answer", "fresh_entry", "with_watches"]
+
+LARGEST_NUMBER_OF_PAIRS = 8
+"""``DIRENV_WATCHES`` differs with what an ``.envrc`` watches besides; old ones are forgotten."""
 
 OWN_FLAGS = ("--help", "-h", "--project", "--strict", "--force")
 
@@ -54,13 +57,10 @@ def _export(rest: list[str]) -> int | None:
     operations = entry.operations.operations
     text = ""
     if direnv:
-        before = os.environ.get(WATCHES, "")
-        after = dict(entry.watches).get(before)
-        if after is None:
-            return None if not with_watches(*found, direnv, os.environ) else _export(
-                [shell, "--direnv", direnv, *rest]
-            )
-        text = f"export {WATCHES}='{after}'\n"
+        watched = with_watches(*found, direnv, os.environ)
+        if watched is None:
+            return None
+        text = f"export {WATCHES}={bash.quote(watched)}\n"
     else:
         operations = activation(entry.operations, os.environ)
     text += render(shell, operations, os.environ)
@@ -79,7 +79,7 @@ def _run(rest: list[str]) -> int | None:
         return None
     environ = found[1].operations.apply(base_environment(os.environ))
     try:
-        os.execvpe(command[0], command, environ)
+        os.execvpe(command[0], command, environ)  # noqa: S606
     except OSError:
         return None  # said by the command itself
 
@@ -117,25 +117,26 @@ def fresh_entry(
 
 def with_watches(
     project: Project, entry: Entry, direnv: str, environ: Mapping[str, str]
-) -> Entry | None:
-    """Return the entry with what direnv says to ``DIRENV_WATCHES`` for it, kept with its stamp."""
+) -> str | None:
+    """Return ``DIRENV_WATCHES`` with the inputs of an entry, as direnv itself prints it.
+
+    Kept with the entry's stamp, so that the next time nobody has to ask. ``None`` where direnv
+    fails.
+    """
     before = environ.get(WATCHES, "")
+    known = dict(entry.watches)
+    if before in known:
+        return known[before]
     paths = watched_paths(entry.inputs, entry.prefix)
     after = watches_after(direnv, paths, runner=SystemRunner(), environ=environ)
+    if after is None:
+        return None
+    pairs = (*entry.watches, (before, after))[-LARGEST_NUMBER_OF_PAIRS:]
     top = nixpy_directory("cache", environ)
-    if after is None or top is None:
-        return None
-    pairs = {**dict(entry.watches), before: after}
-    entry = entry._replace(watches=tuple(pairs.items())[-LARGEST_NUMBER_OF_PAIRS:])
-    directory = cache.entry_directory(top, project.directory, project.arguments)
-    if directory is None:
-        return None
-    try:
-        keep_entry(directory, top, entry)
-    except OSError:
-        return None
-    return entry
-
-
-LARGEST_NUMBER_OF_PAIRS = 8
-"""``DIRENV_WATCHES`` differs with what an ``.envrc`` watches besides; old ones are forgotten."""
+    directory = top and cache.entry_directory(top, project.directory, project.arguments)
+    if top and directory:
+        try:
+            keep_entry(directory, top, entry._replace(watches=pairs))
+        except OSError:
+            pass
+    return after

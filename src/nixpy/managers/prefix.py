@@ -47,9 +47,7 @@ class Prefix:
             OSError: it cannot be written.
         """
         interpreter = observe_program(self.python).value
-        marker = Marker(
-            state, fingerprint, self.path, self.packages_mtime(), manager, interpreter
-        )
+        marker = Marker(state, fingerprint, self.path, self.packages_mtime(), manager, interpreter)
         write_marker(marker)
 
     def packages_mtime(self) -> int:
@@ -119,7 +117,7 @@ class Prefix:
             raise EnvironmentUnusable(
                 "the path has a colon, which PATH cannot hold",
                 where=self.path,
-                next="Rename the directory, or say `venv = \"central\"` in [tool.nixpy].",
+                next='Rename the directory, or say `venv = "central"` in [tool.nixpy].',
             )
         if not self.exists() or self.is_environment() or self.read_marker():
             return
@@ -128,7 +126,7 @@ class Prefix:
         raise EnvironmentUnusable(
             "exists and is no virtual environment",
             where=self.path,
-            next="Move it away, or name another place: `venv = \"…\"` in [tool.nixpy].",
+            next='Move it away, or name another place: `venv = "…"` in [tool.nixpy].',
         )
 
     def repair_renames(self) -> None:

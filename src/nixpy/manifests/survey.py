@@ -103,7 +103,8 @@ def survey(
     workspace = find_workspace(directory, files)
     root = workspace.root if workspace else directory
     for member in workspace.members if workspace else ():
-        one = read_pyproject(member, files)
+        shown_as = os.path.relpath(f"{member}/pyproject.toml", directory)
+        one = read_pyproject(member, files, shown_as=shown_as)
         if one:
             local_dependencies(one, files)
     if pyproject:
@@ -145,9 +146,7 @@ def survey(
     )
 
 
-def _missing_requirements(
-    directory: str, options: Options, present: tuple[str, ...]
-) -> Exception:
+def _missing_requirements(directory: str, options: Options, present: tuple[str, ...]) -> Exception:
     from nixpy.errors import UsageError
 
     wanted = (os.path.join(directory, name) for name in options.requirements)

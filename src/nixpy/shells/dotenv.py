@@ -4,10 +4,10 @@ There is no specification of these files. What counts here is that ``set -a; . f
 shell reads exactly the value (XCU 2.2, "Quoting"); among the spellings that do, the one is chosen
 that python-dotenv and Compose read alike:
 
-* ``"value"``, where a double-quoted string means the same to all of them;
-* ``'value'``, where it holds ``$``, a backquote, a backslash or ``"``;
-* where it holds one of these and an apostrophe too, double quotes with the shell's escapes, which
-  the others read differently.
+* ``"value"``, with ``\"`` and ``\\`` where it holds those;
+* ``'value'``, where it holds ``$`` or a backquote, whose escapes in double quotes they do not share;
+* where single quotes cannot hold it (an apostrophe, and for python-dotenv two backslashes or one at
+  the end), double quotes with the shell's escapes, which the others read differently.
 
 A newline is a newline in quotes. python-dotenv expands ``${NAME}`` in any quotes and needs UTF-8.
 Such a file cannot unset: a variable to be unset is a comment.
@@ -41,9 +41,8 @@ def render(operations: Sequence[Operation], environ: Mapping[str, str]) -> str:
 
 def quote(value: str) -> str:
     """Return ``value`` as one word of a POSIX shell."""
-    if not any(character in value for character in _SPECIAL):
-        return f'"{value}"'
-    if "'" not in value:
+    expands = "$" in value or "`" in value
+    if expands and not ("'" in value or "\\\\" in value or value.endswith("\\")):
         return f"'{value}'"
     for character in _SPECIAL:
         value = value.replace(character, f"\\{character}")

@@ -1,0 +1,390 @@
+"""The commands, for people: parse, call, print."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nixpy.activation import RESTORE, activation, base_environment, deactivation
+from nixpy.cli import reports
+from nixpy.cli.fast import with_watches
+from nixpy.direnv import WATCHES, watches_after
+from nixpy.errors import NixpyError, UsageError
+from nixpy.flags import parse_flags
+from nixpy.freshness import revalidated, watched_paths
+from nixpy.options import OPTION_KEYS
+from nixpy.process import SystemRunner
+from nixpy.project import Project, current_directory, find_project
+from nixpy.resolver import Resolver
+from nixpy.shells import SHELLS, render
+from nixpy.shells.bash import quote
+from nixpy.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nixpy.resolver import Resolution, SyncMode
+
+__all__ = ["cli", "run_command"]
+
+COMMAND_NOT_FOUND = 127
+CANNOT_EXECUTE = 126
+MOST_ATTEMPTS = 3
+"""How often an edit made during a resolution makes us look again."""
+
+
+def run_command(arguments: list[str]) -> int:
+    """Run a command; return its exit status."""
+    command: list[str] | None = None
+    if arguments[:1] == ["run"] and "--" in arguments:
+        split = arguments.index("--")
+        arguments, command = arguments[:split], arguments[split + 1 :]
+    try:
+        result = cli.main(arguments, prog_name="nixpy", standalone_mode=False, obj=command)
+    except click.exceptions.Abort:
+        return 130
+    except click.exceptions.Exit as leave:
+        return leave.exit_code
+    except click.ClickException as error:
+        tell(error.format_message())
+        return 2
+    except NixpyError as error:
+        tell_error(error)
+        return error.exit_code
+    return result if isinstance(result, int) else 0
+
+
+def tell(line: str) -> None:
+    """Say one line to the user."""
+    click.echo(f"nixpy: {line}", err=True)
+
+
+def tell_error(error: NixpyError) -> None:
+    """Say what happened, where, and what to do next."""
+    for line in str(error).splitlines():
+        tell(line)
+
+
+class _Command(click.Command):
+    """A command whose epilog, the examples, keeps its lines."""
+
+    def format_epilog(self, _: click.Context, formatter: click.HelpFormatter) -> None:
+        if self.epilog:
+            formatter.write("\n" + self.epilog.strip("\n") + "\n")
+
+
+def _examples(*lines: str, options: bool = False) -> str:
+    text = "Examples:\n" + "\n".join(f"  {line}" for line in lines)
+    if options:
+        width = max(len(key.flag) for key in OPTION_KEYS)
+        flags = "\n".join(f"  {key.flag:<{width}}  {key.help}" for key in OPTION_KEYS)
+        text += f"\n\nFlags (also NIXPY_… variables and keys of [tool.nixpy]):\n{flags}"
+    return text
+
+
+FLAGS: dict[str, Any] = {
+    "context_settings": {"ignore_unknown_options": True, "allow_interspersed_args": True},
+    "cls": _Command,
+}
+_flags = click.argument("flags", nargs=-1, type=click.UNPROCESSED)
+_project = click.option(
+    "--project", "directory", type=click.Path(exists=True, file_okay=False), help="The project."
+)
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, by a versioned schema.")
+_strict = click.option("--strict", is_flag=True, help="Fail where an old environment would serve.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="nixpy")
+def cli() -> None:
+    """Python environments under direnv that load instantly, stay correct and explain themselves.
+
+    In an .envrc: `use nixpy`. Run `nixpy setup` once to teach direnv that line.
+    """
+
+
+def _find(directory: str | None, flags: Sequence[str]) -> tuple[Project, dict[str, object]]:
+    try:
+        start = os.path.abspath(directory) if directory else current_directory(os.environ)
+    except OSError:
+        raise UsageError("the working directory is gone", next="cd to one that exists.") from None
+    project = Project.at(start) if directory else find_project(start)
+    if directory and not flags:
+        project = find_project(start)
+    if flags:
+        project = project._replace(arguments=tuple(flags))
+    return project, parse_flags(project.arguments)
+
+
+def _resolver() -> Resolver:
+    return Resolver(environ=os.environ, report=tell)
+
+
+def _check(resolution: Resolution, *, strict: bool) -> None:
+    """Say that an environment is not today's; fail where there is none."""
+    error = resolution.error
+    if error is None:
+        return
+    if strict or resolution.environment is None:
+        raise error
+    tell(f"the last good environment stays in force: {resolution.stale}")
+
+
+@cli.command(
+    **FLAGS,
+    epilog=_examples(
+        'eval "$(nixpy export bash)"',
+        "nixpy export fish | source",
+        "nixpy export json --project ~/src/app",
+        options=True,
+    ),
+)
+@click.argument("shell", type=click.Choice(SHELLS))
+@click.option("--direnv", hidden=True)
+@_project
+@_strict
+@_flags
+def export(
+    shell: str, direnv: str | None, directory: str | None, strict: bool, flags: tuple[str, ...]
+) -> None:
+    """Print what enters the environment, for a shell to evaluate."""
+    if direnv:
+        _export_to_direnv(direnv, directory, flags, strict=strict)
+        return
+    project, values = _find(directory, flags)
+    resolution = _resolver().resolve(project, values)
+    _check(resolution, strict=strict)
+    assert resolution.environment is not None
+    if shell == "github":
+        reports.write_github(resolution.environment, os.environ)
+        return
+    operations = activation(resolution.environment, os.environ)
+    _write(_rendered(shell, operations))
+
+
+def _export_to_direnv(
+    direnv: str, directory: str | None, flags: tuple[str, ...], *, strict: bool
+) -> None:
+    here = os.path.abspath(directory) if directory else current_directory(os.environ)
+    project = Project.at(here, flags)
+    resolver = _resolver()
+    for _ in range(MOST_ATTEMPTS):
+        try:
+            values = parse_flags(flags)
+        except NixpyError:
+            _write(_watch_export(direnv, (f"{here}/.envrc",)))
+            raise
+        resolution = resolver.resolve(project, values)
+        entry = resolver.read_entry(project)
+        if resolution.error or entry is None:
+            paths = watched_paths(resolution.inputs, resolution.prefix)
+            _write(_watch_export(direnv, paths))
+            break
+        after = with_watches(project, entry, direnv, os.environ)
+        # direnv noted the times of now: what was edited since we looked would go unnoticed.
+        if revalidated(entry, project.root, resolver.environ):
+            if after is not None:
+                _write(f"export {WATCHES}={quote(after)}\n")
+            break
+    _check(resolution, strict=strict)
+    assert resolution.environment is not None
+    _write(_rendered("bash", resolution.environment.operations))
+
+
+def _watch_export(direnv: str, paths: Sequence[str]) -> str:
+    after = watches_after(direnv, paths, runner=SystemRunner(), environ=os.environ)
+    return "" if after is None else f"export {WATCHES}={quote(after)}\n"
+
+
+def _rendered(shell: str, operations: Sequence[Any]) -> str:
+    try:
+        return render(shell, operations, os.environ)
+    except ValueError as error:
+        raise UsageError(str(error), where=shell, next="Use another shell or rename.") from None
+
+
+def _write(text: str) -> None:
+    sys.stdout.buffer.write(os.fsencode(text))
+    sys.stdout.buffer.flush()
+
+
+@cli.command(cls=_Command, epilog=_examples('eval "$(nixpy deactivate bash)"'))
+@click.argument("shell", type=click.Choice(SHELLS[:7]))
+def deactivate(shell: str) -> None:
+    """Print what leaves the environment that `export` entered."""
+    if RESTORE not in os.environ:
+        raise UsageError(
+            "no environment was entered by `nixpy export`",
+            next="One that direnv loaded is left by leaving its directory.",
+        )
+    _write(_rendered(shell, deactivation(os.environ)))
+
+
+@cli.command(
+    **FLAGS, epilog=_examples("nixpy run -- pytest -x", "nixpy run --extras gpu -- python train.py")
+)
+@_project
+@_strict
+@_flags
+@click.pass_obj
+def run(
+    command: list[str] | None, directory: str | None, strict: bool, flags: tuple[str, ...]
+) -> int:
+    """Run a command in the environment."""
+    if command is None:
+        if any(flag.startswith("-") for flag in flags[:1]):
+            raise click.UsageError("say `nixpy run [FLAGS] -- COMMAND [ARGUMENTS]`")
+        command, flags = list(flags), ()
+    if not command:
+        raise click.UsageError("no command was given: `nixpy run -- COMMAND [ARGUMENTS]`")
+    return _execute(command, directory, flags, strict=strict)
+
+
+@cli.command(**FLAGS, epilog=_examples("nixpy shell", "nixpy shell --project ../other"))
+@_project
+@_strict
+@_flags
+def shell(directory: str | None, strict: bool, flags: tuple[str, ...]) -> int:
+    """Start your shell in the environment; leave it with `exit`."""
+    return _execute([os.environ.get("SHELL", "/bin/sh")], directory, flags, strict=strict)
+
+
+def _execute(
+    command: list[str], directory: str | None, flags: tuple[str, ...], *, strict: bool
+) -> int:
+    project, values = _find(directory, flags)
+    resolution = _resolver().resolve(project, values)
+    _check(resolution, strict=strict)
+    assert resolution.environment is not None
+    environ = resolution.environment.apply(base_environment(os.environ))
+    try:
+        os.execvpe(command[0], command, environ)  # noqa: S606
+    except FileNotFoundError:
+        tell(f"{command[0]}: not found on the environment's PATH")
+        return COMMAND_NOT_FOUND
+    except OSError as error:
+        tell(f"{command[0]}: cannot be executed: {error.strerror}")
+        return CANNOT_EXECUTE
+
+
+@cli.command(
+    **FLAGS, epilog=_examples("nixpy sync", "nixpy sync --force", "nixpy sync --lock locked")
+)
+@_project
+@_json
+@click.option("--force", is_flag=True, help="Run the manager, whatever is known.")
+@_flags
+def sync(directory: str | None, as_json: bool, force: bool, flags: tuple[str, ...]) -> None:
+    """Bring the environment up to date, and say what stood in the way."""
+    project, values = _find(directory, flags)
+    resolver = _resolver()
+    mode: SyncMode = "always" if force or reports.was_changed_by_hand(resolver, project) else "auto"
+    resolution = resolver.resolve(project, values, sync=mode)
+    if resolution.error is not None and values.get("sync") != "manual" and _is_manual(resolution):
+        resolution = resolver.resolve(project, values, sync="always")
+    if resolution.error:
+        raise resolution.error
+    if as_json:
+        _print_json("sync", reports.resolution_report(resolution))
+    elif not resolution.synced:
+        tell("already in sync")
+
+
+def _is_manual(resolution: Resolution) -> bool:
+    return "syncing is manual" in (resolution.error.what if resolution.error else "")
+
+
+@cli.command(**FLAGS, epilog=_examples("nixpy explain", "nixpy explain --json"))
+@_project
+@_json
+@_flags
+def explain(directory: str | None, as_json: bool, flags: tuple[str, ...]) -> None:
+    """Say what was decided and why, by which files, and what changed since."""
+    project, values = _find(directory, flags)
+    resolver = _resolver()
+    report = reports.explanation(resolver, project, values)
+    if as_json:
+        _print_json("explain", report)
+    else:
+        reports.print_explanation(report)
+
+
+@cli.command(**FLAGS, epilog=_examples("nixpy status", "nixpy status --json"))
+@_project
+@_json
+@_flags
+def status(directory: str | None, as_json: bool, flags: tuple[str, ...]) -> int:
+    """Say in one line whether the environment is in order; exit 1 if it is not."""
+    project, values = _find(directory, flags)
+    report = reports.state(_resolver(), project, values)
+    if as_json:
+        _print_json("status", report)
+    else:
+        click.echo(f"{report['state']}: {report['detail']}")
+    return 0 if report["state"] == "fresh" else 1
+
+
+@cli.command(cls=_Command, epilog=_examples("nixpy setup", "nixpy setup --check"))
+@click.option("--check", is_flag=True, help="Change nothing; exit 1 if something is to be done.")
+@click.option("--remove", is_flag=True, help="Take the library out again.")
+@_json
+def setup(check: bool, remove: bool, as_json: bool) -> int:
+    """Teach direnv `use nixpy`: install the library where direnv looks for it."""
+    from nixpy.setup import install
+
+    report = install(os.environ, check=check, remove=remove)
+    if as_json:
+        _print_json("setup", report._asdict())
+    else:
+        click.echo(f"{report.path}: {report.did}")
+        if report.hint:
+            click.echo(report.hint)
+    return 1 if check and not report.in_order else 0
+
+
+@cli.command("list", cls=_Command, epilog=_examples("nixpy list", "nixpy list --json"))
+@_json
+def list_(as_json: bool) -> None:
+    """List the projects that nixpy keeps entries for."""
+    entries = reports.entries(_resolver())
+    if as_json:
+        _print_json("list", {"entries": entries})
+    else:
+        reports.print_entries(entries)
+
+
+@cli.command(cls=_Command, epilog=_examples("nixpy gc --dry-run", "nixpy gc"))
+@click.option("--dry-run", is_flag=True, help="Say what would go, and remove nothing.")
+@_json
+def gc(dry_run: bool, as_json: bool) -> None:
+    """Remove what belongs to projects that are gone: entries, logs, central environments."""
+    from nixpy.collect import collect
+
+    removed = collect(os.environ, dry_run=dry_run)
+    if as_json:
+        _print_json("gc", {"dry_run": dry_run, "removed": [one._asdict() for one in removed]})
+        return
+    for one in removed:
+        click.echo(f"{'would remove' if dry_run else 'removed'} {one.path} ({one.why})")
+    if not removed:
+        click.echo("nothing to remove")
+
+
+@cli.command(cls=_Command, epilog=_examples('eval "$(nixpy completion bash)"'))
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the completion script for a shell."""
+    from click.shell_completion import get_completion_class
+
+    found = get_completion_class(shell)
+    assert found is not None
+    click.echo(found(cli, {}, "nixpy", "_NIXPY_COMPLETE").source())
+
+
+def _print_json(command: str, report: dict[str, Any]) -> None:
+    document = {"schema": f"nixpy.{command}/1", **report}
+    click.echo(json.dumps(document, indent=2, sort_keys=False))

@@ -1,0 +1,242 @@
+"""What the reporting commands print: as values for JSON, and for people."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from nixpy.collect import entries as all_entries
+from nixpy.errors import NixpyError, UsageError
+from nixpy.freshness import changed_inputs
+from nixpy.inputs import ABSENT, ObservedFiles
+from nixpy.managers.prefix import Prefix
+from nixpy.marker import is_synced_to, read_marker
+from nixpy.shells import github
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from nixpy.environment import Environment
+    from nixpy.inputs import Input
+    from nixpy.project import Project
+    from nixpy.resolver import Resolution, Resolver
+
+__all__ = [
+    "entries",
+    "explanation",
+    "print_entries",
+    "print_explanation",
+    "resolution_report",
+    "state",
+    "was_changed_by_hand",
+    "write_github",
+]
+
+Report = dict[str, Any]
+
+
+def resolution_report(resolution: Resolution) -> Report:
+    """Return what a sync came to."""
+    return {
+        "project": resolution.project.root,
+        "manager": resolution.manager,
+        "reason": resolution.reason,
+        "prefix": resolution.prefix,
+        "fingerprint": resolution.fingerprint,
+        "synced": resolution.synced,
+    }
+
+
+def was_changed_by_hand(resolver: Resolver, project: Project) -> bool:
+    """Return whether distributions were installed or removed since the last sync."""
+    entry = resolver.read_entry(project)
+    if entry is None or not entry.prefix:
+        return False
+    marker = read_marker(entry.prefix)
+    return marker is not None and marker.packages_mtime != Prefix(entry.prefix).packages_mtime()
+
+
+def state(resolver: Resolver, project: Project, flags: Mapping[str, object]) -> Report:
+    """Return whether the environment is in order: its state in one word, and the detail."""
+    report: Report = {"project": project.root, "state": "", "detail": "", "prefix": ""}
+    try:
+        derivation = resolver.derive(project, flags)
+    except NixpyError as error:
+        return {**report, "state": "error", "detail": " ".join(str(error).split())}
+    if derivation.plan is None:
+        return {**report, "state": "fresh", "detail": derivation.decision.reason}
+    prefix = derivation.plan.prefix
+    report["prefix"] = prefix
+    marker = read_marker(prefix)
+    if is_synced_to(prefix, derivation.synced):
+        if was_changed_by_hand(resolver, project):
+            detail = "packages were installed or removed by hand since the last sync"
+            return {**report, "state": "changed", "detail": f"{prefix}: {detail}"}
+        detail = f"{prefix}, by {derivation.decision.manager}"
+        return {**report, "state": "fresh", "detail": detail}
+    if marker is None:
+        detail = f"{prefix} was never synced; run `nixpy sync`"
+        return {**report, "state": "unsynced", "detail": detail}
+    if marker.state == "syncing":
+        detail = f"the last sync of {prefix} did not end; run `nixpy sync`"
+        return {**report, "state": "interrupted", "detail": detail}
+    entry = resolver.read_entry(project)
+    names = (
+        _shown_changes(changed_inputs(entry.inputs, derivation.inputs), project) if entry else []
+    )
+    detail = ", ".join(f"{one['name']} {one['change']}" for one in names) or "inputs changed"
+    return {**report, "state": "stale", "detail": f"{detail}; run `nixpy sync`"}
+
+
+def explanation(resolver: Resolver, project: Project, flags: Mapping[str, object]) -> Report:
+    """Return what was decided and why, and which inputs changed since the entry was made.
+
+    Raises:
+        NixpyError: no decision can be reached.
+    """
+    derivation = resolver.derive(project, flags, ObservedFiles())
+    decision, options = derivation.decision, derivation.options
+    entry = resolver.read_entry(project)
+    changes = changed_inputs(entry.inputs, derivation.inputs) if entry else ()
+    prefix = derivation.plan.prefix if derivation.plan else ""
+    shown = state(resolver, project, flags)
+    return {
+        "project": project.root,
+        "manager": decision.manager,
+        "install": decision.install,
+        "rule": decision.rule,
+        "reason": decision.reason,
+        "rests_on": [_relative(path, project) for path in decision.rests_on],
+        "passed_over": [_relative(path, project) for path in decision.passed_over],
+        "not_used": list(derivation.survey.other_requirements),
+        "prefix": prefix,
+        "python": Prefix(prefix).version() if prefix else None,
+        "python_request": str(derivation.request),
+        "options": {
+            name: origin for name, origin in options.origins.items() if origin != "default"
+        },
+        "state": shown["state"],
+        "detail": shown["detail"],
+        "changed": _shown_changes(changes, project),
+        "files": [
+            _relative(one.name, project)
+            for one in derivation.inputs
+            if one.kind == "file" and one.value != ABSENT
+        ],
+    }
+
+
+def print_explanation(report: Report) -> None:
+    """Print an explanation for people."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+
+    def row(title: str, text: str) -> None:
+        table.add_row(title, Text(text))
+
+    row("project", report["project"])
+    row("manager", f"{report['manager']} (rule {report['rule']}: {report['reason']})")
+    if report["rests_on"]:
+        row("rests on", ", ".join(report["rests_on"]))
+    if report["passed_over"]:
+        row("passed over", ", ".join(report["passed_over"]))
+    if report["not_used"]:
+        row("not used", f"{', '.join(report['not_used'])} (name them in `requirements`)")
+    if report["prefix"]:
+        row("environment", f"{report['prefix']} (Python {report['python'] or 'not made yet'})")
+        row("asked for", report["python_request"])
+    for name, origin in report["options"].items():
+        row("option", f"{name} ({origin})")
+    row("state", f"{report['state']}: {report['detail']}")
+    for one in report["changed"]:
+        row("changed", f"{one['name']} {one['change']}")
+    row("inputs", ", ".join(report["files"]))
+    Console(soft_wrap=True).print(table)
+
+
+def entries(resolver: Resolver) -> list[Report]:
+    """Return every entry of the user."""
+    return [
+        {
+            "directory": directory,
+            "root": entry.root,
+            "manager": entry.manager,
+            "prefix": entry.prefix,
+            "in_order": not entry.prefix or is_synced_to(entry.prefix, entry.synced),
+            "exists": os.path.isdir(directory),
+            "entry": path,
+        }
+        for directory, path, entry in all_entries(resolver.environ)
+    ]
+
+
+def print_entries(found: list[Report]) -> None:
+    """Print entries for people."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    if not found:
+        print("no entries yet")
+        return
+    table = Table("directory", "manager", "environment", "state", box=None, pad_edge=False)
+    for one in found:
+        shown = "in order" if one["in_order"] else "changed"
+        table.add_row(
+            Text(one["directory"]),
+            one["manager"],
+            Text(one["prefix"]),
+            shown if one["exists"] else "directory is gone",
+        )
+    Console(soft_wrap=True).print(table)
+
+
+def write_github(environment: Environment, environ: Mapping[str, str]) -> None:
+    """Append an environment to the files that GitHub Actions names.
+
+    Raises:
+        UsageError: the variables GITHUB_ENV and GITHUB_PATH are not set.
+    """
+    operations = environment.operations
+    texts = {
+        "GITHUB_ENV": github.render(operations, environ),
+        "GITHUB_PATH": github.path_lines(operations),
+    }
+    for variable, text in texts.items():
+        path = environ.get(variable)
+        if not path:
+            raise UsageError(
+                f"{variable} is not set", next="`nixpy export github` is for a GitHub Actions step."
+            )
+        with open(path, "ab") as file:
+            file.write(os.fsencode(text))
+
+
+def _shown_changes(
+    changes: tuple[tuple[Input | None, Input | None], ...], project: Project
+) -> list[Report]:
+    return [
+        {
+            "kind": (after or before).kind,  # type: ignore[union-attr]
+            "name": _relative((after or before).name, project),  # type: ignore[union-attr]
+            "change": _change(before, after),
+        }
+        for before, after in changes
+    ]
+
+
+def _change(before: Input | None, after: Input | None) -> str:
+    if before is None or before.value == ABSENT:
+        return "is new" if after and after.value != ABSENT else "is looked at now"
+    if after is None:
+        return "no longer counts"
+    return "is gone" if after.value == ABSENT else "changed"
+
+
+def _relative(path: str, project: Project) -> str:
+    return path.removeprefix(project.root + "/")

@@ -1,0 +1,94 @@
+"""Collecting what is left of projects that are gone."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING, NamedTuple
+
+from nixpy import cache
+from nixpy.directories import nixpy_directory
+from nixpy.marker import read_marker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = ["Collected", "collect", "entries"]
+
+HOLDER = "@nixpy"
+"""The name of the directories that hold entries and locks."""
+
+
+class Collected(NamedTuple):
+    """Something that was removed, or would be: its path, and why."""
+
+    path: str
+    why: str
+
+
+def entries(environ: Mapping[str, str]) -> Iterator[tuple[str, str, cache.Entry]]:
+    """Yield every entry, as the directory it is for, the entry's own directory, and the entry."""
+    top = nixpy_directory("cache", environ)
+    for directory, holder in _holders(top):
+        slots = f"{holder}/{cache.SCHEMA}"
+        for name in sorted(os.listdir(slots)) if os.path.isdir(slots) else ():
+            entry = cache.read_entry(f"{slots}/{name}")
+            if entry is not None:
+                yield directory, f"{slots}/{name}", entry
+
+
+def collect(environ: Mapping[str, str], *, dry_run: bool = False) -> list[Collected]:
+    """Remove entries and locks of directories that are gone, and central environments of theirs.
+
+    A central environment goes when no entry of a project that is still there rests on it.
+
+    Raises:
+        OSError: something of it cannot be removed.
+    """
+    used = {
+        entry.prefix
+        for directory, _, entry in entries(environ)
+        if os.path.isdir(directory) and os.path.isdir(entry.root)
+    }
+    removed = []
+    data = nixpy_directory("data", environ)
+    environments = f"{data}/environments"
+    for name in sorted(os.listdir(environments)) if data and os.path.isdir(environments) else ():
+        path = os.path.realpath(f"{environments}/{name}")
+        if path not in used and read_marker(path) is not None:
+            removed.append(Collected(path, "no project uses it"))
+    top = nixpy_directory("cache", environ)
+    for directory, holder in list(_holders(top)):
+        if not os.path.isdir(directory):
+            removed.append(Collected(holder, f"{directory} is gone"))
+        else:
+            removed += [
+                Collected(f"{holder}/{name}", "of another version of nixpy")
+                for name in sorted(os.listdir(holder))
+                if name not in {cache.SCHEMA, "lock"}
+            ]
+    if not dry_run:
+        for one in removed:
+            shutil.rmtree(one.path)
+            _remove_empty(os.path.dirname(one.path), f"{top}/projects")
+    return removed
+
+
+def _holders(top: str | None) -> Iterator[tuple[str, str]]:
+    projects = f"{top}/projects"
+    if top is None or not cache.is_private(top):
+        return
+    for path, names, _ in os.walk(projects):
+        if HOLDER in names:
+            yield path[len(projects) :] or "/", f"{path}/{HOLDER}"
+            names.remove(HOLDER)
+        names.sort()
+
+
+def _remove_empty(path: str, top: str) -> None:
+    while path.startswith(top + "/"):
+        try:
+            os.rmdir(path)
+        except OSError:
+            return
+        path = os.path.dirname(path)

@@ -1,0 +1,114 @@
+"""Installing ``direnvrc`` where direnv looks for libraries."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, NamedTuple
+
+from nixpy.direnv import library_path, library_text
+from nixpy.errors import EnvironmentUnusable, UsageError
+from nixpy.process import find_program
+from nixpy.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Setup", "install"]
+
+
+class Setup(NamedTuple):
+    """What a setup did, or would do.
+
+    Attributes:
+        path: the library.
+        did: what was done, in words.
+        in_order: whether it was there already as it should be.
+        hint: what the user is still to do, or empty.
+    """
+
+    path: str
+    did: str
+    in_order: bool
+    hint: str = ""
+
+
+def install(environ: Mapping[str, str], *, check: bool = False, remove: bool = False) -> Setup:
+    """Install, check or remove direnv's ``lib/nixpy.sh``.
+
+    Raises:
+        UsageError: there is no place for it, or nixpy runs from a place that will be gone.
+        EnvironmentUnusable: it cannot be written.
+    """
+    path = library_path(environ)
+    if path is None:
+        raise UsageError("direnv's configuration has no place", next="Set HOME and try again.")
+    text = library_text(_command(), __version__)
+    try:
+        with open(path, encoding="utf-8") as file:
+            there: str | None = file.read()
+    except FileNotFoundError:
+        there = None
+    except (OSError, UnicodeDecodeError):
+        there = ""
+    try:
+        if remove:
+            return _remove(path, there)
+        if there == text:
+            return Setup(path, "in order", in_order=True, hint=_hint(environ))
+        if check:
+            did = "missing" if there is None else "not from this nixpy"
+            return Setup(path, did, in_order=False, hint="Run `nixpy setup`.")
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        _replace(path, text)
+    except OSError as error:
+        raise EnvironmentUnusable(
+            f"cannot be written: {error.strerror}",
+            where=error.filename or path,
+            next="If Home Manager or the like manages it, put the library there: see the README.",
+        ) from None
+    did = "installed" if there is None else "updated"
+    return Setup(path, did, in_order=False, hint=_hint(environ))
+
+
+def _remove(path: str, there: str | None) -> Setup:
+    if there is None:
+        return Setup(path, "was not there", in_order=True)
+    os.unlink(path)
+    return Setup(path, "removed", in_order=False)
+
+
+def _replace(path: str, text: str) -> None:
+    temporary = f"{path}.{os.getpid()}.tmp"
+    try:
+        with open(temporary, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(temporary, os.path.realpath(path) if os.path.islink(path) else path)
+    except OSError:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+        raise
+
+
+def _command() -> list[str]:
+    """Return the absolute command that calls this nixpy."""
+    called = sys.argv[0]
+    if os.path.basename(called) == "nixpy" and os.path.isfile(called):
+        command = [os.path.abspath(called)]
+    else:
+        beside = os.path.join(os.path.dirname(sys.executable), "nixpy")
+        command = [beside] if os.path.isfile(beside) else [sys.executable, "-I", "-m", "nixpy"]
+    if "/archive-v0/" in os.path.realpath(command[0]) or "/archive-v0/" in sys.prefix:
+        raise UsageError(
+            "this nixpy runs from uv's cache, which uv may empty at any time",
+            where=command[0],
+            next="Install it first: `uv tool install nixpy`, then `nixpy setup`.",
+        )
+
+    return command
+
+
+def _hint(environ: Mapping[str, str]) -> str:
+    if find_program("direnv", environ.get("PATH", "")) is None:
+        return "direnv is not on PATH: install it, and add its hook to your shell (direnv.net)."
+    return "In a project: echo 'use nixpy' >> .envrc && direnv allow"
