@@ -5,7 +5,7 @@ shell reads exactly the value (XCU 2.2, "Quoting"); among the spellings that do,
 that python-dotenv and Compose read alike:
 
 * ``"value"``, with ``\"`` and ``\\`` where it holds those;
-* ``'value'``, where it holds ``$`` or a backquote, whose escapes in double quotes they do not share;
+* ``'value'``, where it holds ``$`` or a backquote, which they escape differently in double quotes;
 * where single quotes cannot hold it (an apostrophe, and for python-dotenv two backslashes or one at
   the end), double quotes with the shell's escapes, which the others read differently.
 
