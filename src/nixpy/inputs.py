@@ -130,7 +130,7 @@ def observe_program(path: str) -> Input:
         return Input("program", path, ABSENT)
     target = os.path.realpath(path)
     value = f"{target}:{stat.st_size}:{stat.st_mtime_ns}"
-    return Input("program", path, value, stat.st_mtime_ns, target)
+    return Input("program", path, value, stat.st_mtime_ns, target if target != path else "")
 
 
 def observe_variable(name: str, environ: Mapping[str, str], *, syncs: bool = True) -> Input:
@@ -152,16 +152,11 @@ def observe_variables(
 def fingerprint(inputs: Iterable[Input], root: str) -> str:
     """Return the digest over ``inputs``; paths below ``root`` count relative to it."""
     below = root.rstrip("/") + "/"
-    lines = sorted(
-        {
-            (
-                one.kind,
-                "./" + one.name[len(below) :] if one.name.startswith(below) else one.name,
-                one.value,
-            )
-            for one in inputs
-        }
-    )
+
+    def relative(name: str) -> str:
+        return "./" + name[len(below) :] if name.startswith(below) else name
+
+    lines = sorted({(one.kind, relative(one.name), one.value) for one in inputs})
     return digest(*(os.fsencode(part) for line in lines for part in line))
 
 

@@ -20,7 +20,16 @@ if TYPE_CHECKING:
 
     State = Literal["syncing", "synced"]
 
-__all__ = ["Marker", "is_synced_to", "marker_mtime", "marker_path", "read_marker", "write_marker"]
+__all__ = [
+    "Marker",
+    "is_synced_to",
+    "marker_mtime",
+    "marker_path",
+    "packages_mtime",
+    "read_marker",
+    "was_changed_by_hand",
+    "write_marker",
+]
 
 
 class Marker(NamedTuple):
@@ -79,6 +88,29 @@ def marker_mtime(prefix: str) -> int:
         return os.stat(marker_path(prefix)).st_mtime_ns
     except OSError:
         return NO_TIME
+
+
+def packages_mtime(prefix: str) -> int:
+    """Return the newest modification time of a ``site-packages``, in nanoseconds, or -1."""
+    newest = NO_TIME
+    try:
+        names = os.listdir(f"{prefix}/lib")
+    except OSError:
+        return newest
+    for name in names:
+        if name.startswith(("python", "pypy")):
+            try:
+                stat = os.stat(f"{prefix}/lib/{name}/site-packages")
+            except OSError:
+                continue
+            newest = max(newest, stat.st_mtime_ns)
+    return newest
+
+
+def was_changed_by_hand(prefix: str) -> bool:
+    """Return whether distributions were installed or removed since the last sync."""
+    marker = read_marker(prefix) if prefix else None
+    return marker is not None and marker.packages_mtime != packages_mtime(prefix)
 
 
 def is_synced_to(prefix: str, fingerprint: str) -> bool:

@@ -35,7 +35,7 @@ from nixpy.managers import Plan
 from nixpy.managers.prefix import Prefix, can_link
 from nixpy.managers.uv import find_uv
 from nixpy.manifests.survey import NIX_FILES, survey
-from nixpy.marker import is_synced_to, marker_mtime
+from nixpy.marker import is_synced_to, marker_mtime, was_changed_by_hand
 from nixpy.options import OPTION_KEYS, load_options
 from nixpy.process import SystemRunner, has_terminal
 from nixpy.project import Project, current_directory, find_project
@@ -52,9 +52,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Derivation", "Resolution", "Resolver", "SyncMode", "resolve"]
 
-SyncMode = Literal["auto", "never", "always"]
-"""Sync when something changed (or only say so, where the option ``sync`` is ``manual``); never;
-or always, also when the environment is known to be in order."""
+SyncMode = Literal["auto", "never", "asked", "always"]
+"""When to start a manager: when an input changed (and the option ``sync`` is not ``manual``);
+never; as a user who asks for a sync expects, also when packages were changed by hand; always."""
 
 PROJECT_FILES = frozenset({"pyproject.toml", "uv.lock", "uv.toml", "setup.py", "setup.cfg"})
 """The files that ``uv sync`` looks at."""
@@ -200,7 +200,7 @@ class Resolver:
             derivation = self.derive(project, flags, files)
             if derivation.plan and not self._is_in_order(derivation, sync):
                 derivation, synced = self._sync(
-                    project, flags, derivation, force=sync == "always", longest_wait=longest_wait
+                    project, flags, derivation, force=sync != "auto", longest_wait=longest_wait
                 )
         except NixpyError as error:
             seen = derivation.inputs if derivation else files.inputs
@@ -323,15 +323,16 @@ class Resolver:
         if sync == "never":
             return True
         assert derivation.plan is not None
-        if sync == "auto" and is_synced_to(derivation.plan.prefix, derivation.synced):
-            return True
-        if sync == "auto" and derivation.options.sync == "manual":
-            raise SyncFailed(
-                "inputs changed since the last sync, and syncing is manual",
-                log=None,
-                next="Run `nixpy sync`.",
-            )
-        return False
+        prefix = derivation.plan.prefix
+        if sync == "always" or not is_synced_to(prefix, derivation.synced):
+            if sync == "auto" and derivation.options.sync == "manual":
+                raise SyncFailed(
+                    "inputs changed since the last sync, and syncing is manual",
+                    log=None,
+                    next="Run `nixpy sync`.",
+                )
+            return False
+        return sync == "auto" or not was_changed_by_hand(prefix)
 
     def _sync(
         self,
@@ -343,16 +344,16 @@ class Resolver:
         longest_wait: float | None,
     ) -> tuple[Derivation, bool]:
         """Sync under the lock; return the state afterwards, and whether a manager ran."""
-        assert before.plan is not None
-        with self._locked(before.plan.prefix, longest_wait) as held:
+        plan = before.plan
+        assert plan is not None
+        with self._locked(plan.prefix, longest_wait) as held:
             if held.waited:
                 # Whoever had it may have done the work, and written lock files.
                 before = self.derive(project, flags)
-                if before.plan is None:
+                plan = before.plan
+                if plan is None or (not force and is_synced_to(plan.prefix, before.synced)):
                     return before, False
-                if not force and is_synced_to(before.plan.prefix, before.synced):
-                    return before, False
-            after, plan = before, before.plan
+            after = before
 
             def settled() -> str:
                 nonlocal after

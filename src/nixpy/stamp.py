@@ -24,7 +24,8 @@ import os
 import time
 
 from nixpy import cache
-from nixpy.inputs import ABSENT, NO_TIME
+from nixpy.inputs import ABSENT, NO_TIME, observe
+from nixpy.marker import marker_path
 from nixpy.shells import bash
 
 TYPE_CHECKING = False
@@ -40,6 +41,9 @@ TICK = 20_000_000
 """Nanoseconds for which a second write may leave a modification time as it was (the kernel's
 coarse clock ticks every 1 to 10 ms)."""
 
+BATCH = 50
+"""Conditions in one expression."""
+
 COARSE_TICK = 2 * NANOSECONDS
 """The same for file systems that keep whole seconds, or, as FAT does, every second one."""
 
@@ -51,16 +55,17 @@ def settles_at(mtime: int) -> int:
 
 def render_stamp(entry: cache.Entry) -> bytes:
     """Return the stamp of an entry as bash."""
-    body = "\n".join(("_nixpy_hit() {", *_conditions(entry), _watches(entry)))
-    exports = bash.render(entry.operations.operations, {})
-    return os.fsencode(f"{body}\n{exports.rstrip()}\n}}\n")
+    exports = bash.render(entry.operations.operations, {}).rstrip()
+    parts = ("_nixpy_hit() {", *_in_batches(_conditions(entry)), *_counts(entry), _watches(entry))
+    return os.fsencode("\n".join((*parts, exports, "return 0", "}", "")))
 
 
 def write_stamp(directory: str, entry: cache.Entry) -> bool:
     """Write the stamp of ``entry`` and its reference files; return whether there is one now.
 
-    There is none while a modification time is so young that a further write could leave it as it
-    is, nor where the cache's file system cannot keep the time of an input.
+    A modification time may be so young that a further write would leave it as it is: then this
+    waits until it no longer is, and looks at the input again. There is no stamp where that takes
+    too long, nor where the cache's file system cannot keep the time of an input.
 
     Raises:
         OSError: it cannot be written.
@@ -68,8 +73,7 @@ def write_stamp(directory: str, entry: cache.Entry) -> bool:
     times = {one.mtime for one in entry.inputs if one.mtime != NO_TIME}
     if entry.marker_mtime != NO_TIME:
         times.add(entry.marker_mtime)
-    now = time.time_ns()
-    if any(mtime <= now < settles_at(mtime) for mtime in times):
+    if not _have_settled(entry, times):
         remove_stamp(directory)
         return False
     references = f"{directory}/refs"
@@ -97,36 +101,68 @@ def remove_stamp(directory: str) -> None:
         pass
 
 
+def _have_settled(entry: cache.Entry, times: set[int]) -> bool:
+    now = time.time_ns()
+    young = [mtime for mtime in times if mtime <= now < settles_at(mtime)]
+    if not young:
+        return True
+    wait = settles_at(max(young)) - now
+    if wait > TICK:
+        return False
+    time.sleep(wait / NANOSECONDS)
+    return all(observe(one, {}) == one for one in entry.inputs if one.mtime in young)
+
+
 def _conditions(entry: cache.Entry) -> Iterator[str]:
+    """Yield what must hold, as operands of one conditional expression."""
     quote = bash.quote
     # The same path may lead to another directory by now.
-    yield f"[[ . -ef {quote(entry.root)} ]] || return 1"
+    yield f". -ef {quote(entry.root)}"
     if entry.prefix:
-        yield f"[[ -x {quote(entry.prefix + '/bin/python')} ]] || return 1"
+        yield f"-x {quote(entry.prefix + '/bin/python')}"
     if entry.marker_mtime != NO_TIME:
-        yield _same_time(quote(f"{entry.prefix}/.nixpy/marker"), entry.marker_mtime)
+        yield _same_time(quote(marker_path(entry.prefix)), entry.marker_mtime)
     for one in entry.inputs:
-        name = quote(one.name) if "/" in one.name else one.name
-        if one.kind in {"file", "directory", "program"}:
+        if one.kind == "variable":
             if one.value == ABSENT:
-                yield f"[[ ! -e {name} ]] || return 1"
+                yield f"-z ${{{one.name}+x}}"
+            else:
+                yield f"=${{{one.name}-}} == {quote(one.value)}"
+        elif one.kind in {"file", "directory", "program"}:
+            name = quote(one.name)
+            if one.value == ABSENT:
+                yield f"! -e {name}"
             else:
                 yield _same_time(name, one.mtime)
                 if one.target:
-                    yield f"[[ {name} -ef {quote(one.target)} ]] || return 1"
-        elif one.kind == "variable":
-            if one.value == ABSENT:
-                yield f"[[ -z ${{{name}+x}} ]] || return 1"
-            else:
-                yield f"[[ ={'${' + name + '-}'} == {quote(one.value)} ]] || return 1"
-        elif one.kind == "variables":
-            # Those recorded are each compared as a variable: with their number the sets are equal.
-            yield f"local -a _nixpy_names=(${{!{name}@}})"
-            yield f"((${{#_nixpy_names[@]}} == {len(one.value.split())})) || return 1"
+                    yield f"{name} -ef {quote(one.target)}"
 
 
 def _same_time(name: str, mtime: int) -> str:
-    return f'[[ ! {name} -nt "$1"/{mtime} && ! {name} -ot "$1"/{mtime} ]] || return 1'
+    return f'! {name} -nt "$1"/{mtime} && ! {name} -ot "$1"/{mtime}'
+
+
+def _in_batches(conditions: Iterator[str]) -> Iterator[str]:
+    # A command for each costs time, and one expression of them all costs stack.
+    batch = []
+    for condition in conditions:
+        batch.append(condition)
+        if len(batch) == BATCH:
+            yield f"[[ {' && '.join(batch)} ]] || return 1"
+            batch.clear()
+    if batch:
+        yield f"[[ {' && '.join(batch)} ]] || return 1"
+
+
+def _counts(entry: cache.Entry) -> Iterator[str]:
+    """Yield that no variable of a prefix was added.
+
+    Those recorded are each compared by :func:`_conditions`: with their number the sets are equal.
+    """
+    for one in entry.inputs:
+        if one.kind == "variables":
+            yield f"local -a _nixpy_names=(${{!{one.name}@}})"
+            yield f"((${{#_nixpy_names[@]}} == {len(one.value.split())})) || return 1"
 
 
 def _watches(entry: cache.Entry) -> str:

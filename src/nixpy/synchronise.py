@@ -20,7 +20,7 @@ from nixpy.interpreter import choose_interpreter, satisfies
 from nixpy.managers import Session, find_manager
 from nixpy.managers.prefix import Prefix, link
 from nixpy.managers.uv import find_uv
-from nixpy.marker import write_marker
+from nixpy.marker import packages_mtime, write_marker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -192,12 +192,12 @@ class _Work:
     def _change(self, plan: Plan) -> None:
         prefix = self.prefix
         before = prefix.read_marker()
-        packages = prefix.packages_mtime()
+        packages = packages_mtime(prefix.path)
         prefix.write_marker("syncing", before.fingerprint if before else "", self.manager)
         try:
             self._check(find_manager(self.manager).install(plan, self.session), "installing")
         except NixpyError:
-            if prefix.packages_mtime() == packages:
+            if packages_mtime(prefix.path) == packages:
                 # It failed before it changed anything: what was good still is.
                 if before:
                     write_marker(before)

@@ -1,7 +1,7 @@
 """The command line: parse, call, print.
 
-``export`` and ``run`` are answered from the entry where it holds, without any of the libraries
-that the commands for people are made with.
+``export``, ``run`` and ``sync`` are answered from the entry where it holds, without any of the
+libraries that the commands for people are made with.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit status (DESIGN.md, section 10)."""
     arguments = sys.argv[1:] if argv is None else argv
     try:
-        if arguments and arguments[0] in {"export", "run"}:
+        if arguments and arguments[0] in {"export", "run", "sync"}:
             from nixpy.cli.fast import answer
 
             status = answer(arguments)

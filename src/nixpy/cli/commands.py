@@ -27,7 +27,7 @@ from nixpy.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nixpy.resolver import Resolution, SyncMode
+    from nixpy.resolver import Resolution
 
 __all__ = ["cli", "run_command"]
 
@@ -282,20 +282,13 @@ def sync(directory: str | None, as_json: bool, force: bool, flags: tuple[str, ..
     """Bring the environment up to date, and say what stood in the way."""
     project, values = _find(directory, flags)
     resolver = _resolver()
-    mode: SyncMode = "always" if force or reports.was_changed_by_hand(resolver, project) else "auto"
-    resolution = resolver.resolve(project, values, sync=mode)
-    if resolution.error is not None and values.get("sync") != "manual" and _is_manual(resolution):
-        resolution = resolver.resolve(project, values, sync="always")
+    resolution = resolver.resolve(project, values, sync="always" if force else "asked")
     if resolution.error:
         raise resolution.error
     if as_json:
         _print_json("sync", reports.resolution_report(resolution))
     elif not resolution.synced:
         tell("already in sync")
-
-
-def _is_manual(resolution: Resolution) -> bool:
-    return "syncing is manual" in (resolution.error.what if resolution.error else "")
 
 
 @cli.command(**FLAGS, epilog=_examples("nixpy explain", "nixpy explain --json"))

@@ -1,4 +1,4 @@
-"""``nixpy export`` and ``nixpy run`` where the entry holds: answered without parsing options.
+"""``export``, ``run`` and ``sync`` where the entry holds: answered without parsing options.
 
 The arguments are the entry's key, so what they mean need not be known. Anything that is not plain
 (``--help``, a flag of these commands themselves, an entry that does not hold) is left to
@@ -17,6 +17,7 @@ from nixpy.activation import activation, base_environment
 from nixpy.directories import nixpy_directory
 from nixpy.direnv import WATCHES, watches_after
 from nixpy.freshness import keep_entry, revalidated, watched_paths
+from nixpy.marker import was_changed_by_hand
 from nixpy.process import SystemRunner
 from nixpy.project import Project, current_directory, find_project
 from nixpy.shells import SHELLS, bash, render
@@ -32,14 +33,16 @@ __all__ = ["answer", "fresh_entry", "with_watches"]
 LARGEST_NUMBER_OF_PAIRS = 8
 """``DIRENV_WATCHES`` differs with what an ``.envrc`` watches besides; old ones are forgotten."""
 
-OWN_FLAGS = ("--help", "-h", "--project", "--strict", "--force")
+OWN_FLAGS = ("--help", "-h", "--project", "--strict", "--force", "--json")
 
 
 def answer(arguments: list[str]) -> int | None:
-    """Answer ``export`` or ``run`` from a fresh entry; ``None`` where that cannot be."""
+    """Answer one of the three from a fresh entry; ``None`` where that cannot be."""
     command, rest = arguments[0], arguments[1:]
     if command == "run":
         return _run(rest)
+    if command == "sync":
+        return _sync(rest)
     return _export(rest)
 
 
@@ -84,6 +87,14 @@ def _run(rest: list[str]) -> int | None:
         return None  # said by the command itself
 
 
+def _sync(rest: list[str]) -> int | None:
+    found = fresh_entry(rest, os.environ, use_envrc=True)
+    if found is None or was_changed_by_hand(found[1].prefix):
+        return None
+    os.write(2, b"nixpy: already in sync\n")
+    return 0
+
+
 def fresh_entry(
     arguments: list[str], environ: Mapping[str, str], *, use_envrc: bool
 ) -> tuple[Project, Entry] | None:
@@ -124,19 +135,21 @@ def with_watches(
     fails.
     """
     before = environ.get(WATCHES, "")
-    known = dict(entry.watches)
-    if before in known:
-        return known[before]
-    paths = watched_paths(entry.inputs, entry.prefix)
-    after = watches_after(direnv, paths, runner=SystemRunner(), environ=environ)
-    if after is None:
-        return None
-    pairs = (*entry.watches, (before, after))[-LARGEST_NUMBER_OF_PAIRS:]
     top = nixpy_directory("cache", environ)
     directory = top and cache.entry_directory(top, project.directory, project.arguments)
+    after = dict(entry.watches).get(before)
+    if after is None:
+        paths = watched_paths(entry.inputs, entry.prefix)
+        after = watches_after(direnv, paths, runner=SystemRunner(), environ=environ)
+        if after is None:
+            return None
+        pairs = (*entry.watches, (before, after))[-LARGEST_NUMBER_OF_PAIRS:]
+        entry = entry._replace(watches=pairs)
+    elif directory and os.path.exists(f"{directory}/stamp"):
+        return after
     if top and directory:
         try:
-            keep_entry(directory, top, entry._replace(watches=pairs))
+            keep_entry(directory, top, entry)
         except OSError:
             pass
     return after

@@ -10,7 +10,7 @@ from nixpy.errors import NixpyError, UsageError
 from nixpy.freshness import changed_inputs
 from nixpy.inputs import ABSENT, ObservedFiles
 from nixpy.managers.prefix import Prefix
-from nixpy.marker import is_synced_to, read_marker
+from nixpy.marker import is_synced_to, read_marker, was_changed_by_hand
 from nixpy.shells import github
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ __all__ = [
     "print_explanation",
     "resolution_report",
     "state",
-    "was_changed_by_hand",
     "write_github",
 ]
 
@@ -47,15 +46,6 @@ def resolution_report(resolution: Resolution) -> Report:
     }
 
 
-def was_changed_by_hand(resolver: Resolver, project: Project) -> bool:
-    """Return whether distributions were installed or removed since the last sync."""
-    entry = resolver.read_entry(project)
-    if entry is None or not entry.prefix:
-        return False
-    marker = read_marker(entry.prefix)
-    return marker is not None and marker.packages_mtime != Prefix(entry.prefix).packages_mtime()
-
-
 def state(resolver: Resolver, project: Project, flags: Mapping[str, object]) -> Report:
     """Return whether the environment is in order: its state in one word, and the detail."""
     report: Report = {"project": project.root, "state": "", "detail": "", "prefix": ""}
@@ -69,7 +59,7 @@ def state(resolver: Resolver, project: Project, flags: Mapping[str, object]) -> 
     report["prefix"] = prefix
     marker = read_marker(prefix)
     if is_synced_to(prefix, derivation.synced):
-        if was_changed_by_hand(resolver, project):
+        if was_changed_by_hand(prefix):
             detail = "packages were installed or removed by hand since the last sync"
             return {**report, "state": "changed", "detail": f"{prefix}: {detail}"}
         detail = f"{prefix}, by {derivation.decision.manager}"

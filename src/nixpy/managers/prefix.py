@@ -7,14 +7,13 @@ one, and put back when the new one cannot be made: the last good environment is 
 from __future__ import annotations
 
 import contextlib
-import glob
 import os
 import shutil
 from typing import TYPE_CHECKING
 
 from nixpy.errors import EnvironmentUnusable
 from nixpy.inputs import observe_program
-from nixpy.marker import Marker, marker_path, read_marker, write_marker
+from nixpy.marker import Marker, marker_path, packages_mtime, read_marker, write_marker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -47,16 +46,10 @@ class Prefix:
             OSError: it cannot be written.
         """
         interpreter = observe_program(self.python).value
-        marker = Marker(state, fingerprint, self.path, self.packages_mtime(), manager, interpreter)
+        marker = Marker(
+            state, fingerprint, self.path, packages_mtime(self.path), manager, interpreter
+        )
         write_marker(marker)
-
-    def packages_mtime(self) -> int:
-        """Return the newest modification time of a ``site-packages``, in nanoseconds, or -1."""
-        times = [
-            os.stat(path).st_mtime_ns
-            for path in glob.glob(f"{glob.escape(self.path)}/lib/python*/site-packages")
-        ]
-        return max(times, default=-1)
 
     def exists(self) -> bool:
         """Whether there is anything at the path."""

@@ -15,11 +15,10 @@ Such a file cannot unset: a variable to be unset is a comment.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from nixpy.shells.difference import results
 from nixpy.shells.names import check
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 

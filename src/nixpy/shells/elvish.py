@@ -6,11 +6,10 @@ has to be UTF-8, so bytes that are not are written that way.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from nixpy.environment import Prepend, Set
 from nixpy.shells.names import check, front
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 

@@ -12,12 +12,11 @@ in an element of ``PATH``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from nixpy.environment import Prepend
 from nixpy.shells.difference import results
 from nixpy.shells.names import check, check_text, front
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 

@@ -7,11 +7,11 @@ RFC 8259, in ASCII. A byte that is not UTF-8 is a lone surrogate, ``\udc80`` to 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 from nixpy.shells.difference import difference
 from nixpy.shells.names import check
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 

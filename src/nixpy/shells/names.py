@@ -6,8 +6,7 @@ hold a NUL byte, since the kernel ends each variable there (:manpage:`execve(2)`
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 

@@ -9,12 +9,12 @@ Raises :class:`ValueError` for values that are not UTF-8, which nushell's string
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 from nixpy.environment import SEPARATOR
 from nixpy.shells.difference import difference
 from nixpy.shells.names import check, check_text
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 

@@ -11,11 +11,10 @@ variable.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from nixpy.environment import Prepend, Set
 from nixpy.shells.names import check, check_text, front
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 

@@ -19,11 +19,11 @@ written on one line, what is prepended is prepended to the value in ``environ``,
 from __future__ import annotations
 
 from itertools import groupby
-from typing import TYPE_CHECKING
 
 from nixpy.shells.difference import results
 from nixpy.shells.names import check
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 

@@ -12,12 +12,11 @@ variables in use are assigned by ``typeset -g``, about which ``WARN_CREATE_GLOBA
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from nixpy.environment import Prepend, Set
 from nixpy.shells import bash
 from nixpy.shells.names import check, front
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
