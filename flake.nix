@@ -1,0 +1,99 @@
+{
+  description = "Python environments under direnv and Nix that load instantly, stay correct and explain themselves";
+
+  inputs.nixpkgs.url = "github:NixOS/nixpkgs/nixpkgs-unstable";
+
+  outputs =
+    { self, nixpkgs }:
+    let
+      systems = [
+        "x86_64-linux"
+        "aarch64-linux"
+        "x86_64-darwin"
+        "aarch64-darwin"
+      ];
+      forEachSystem = make: nixpkgs.lib.genAttrs systems (system: make nixpkgs.legacyPackages.${system});
+
+      # The version, from the one place that the wheel has it from too.
+      version = builtins.head (
+        builtins.match ".*__version__ = \"([^\"]+)\".*" (builtins.readFile ./src/nixpy/version.py)
+      );
+
+      package =
+        {
+          lib,
+          python3Packages,
+          uv,
+        }:
+        python3Packages.buildPythonApplication {
+          pname = "nixpy";
+          inherit version;
+          pyproject = true;
+          src = self;
+
+          build-system = [ python3Packages.hatchling ];
+          dependencies = with python3Packages; [
+            click
+            packaging
+            platformdirs
+            rich
+            tomli
+          ];
+
+          # Of uv, nixpy needs the program alone. A uv that is already on PATH goes before this one.
+          pythonRemoveDeps = [ "uv" ];
+          makeWrapperArgs = [
+            "--suffix"
+            "PATH"
+            ":"
+            (lib.makeBinPath [ uv ])
+          ];
+
+          # What `nixpy setup` installs, for whoever lets Nix manage direnv's configuration.
+          postInstall = ''
+            mkdir -p "$out/share/nixpy"
+            substitute direnvrc "$out/share/nixpy/direnvrc" \
+              --replace-fail "_nixpy_command=(nixpy)" "_nixpy_command=('$out/bin/nixpy')" \
+              --replace-fail "# nixpy-version: development" "# nixpy-version: ${version}"
+          '';
+
+          pythonImportsCheck = [ "nixpy" ];
+
+          meta = {
+            description = "Python environments under direnv and Nix";
+            license = lib.licenses.mit;
+            mainProgram = "nixpy";
+            platforms = systems;
+          };
+        };
+    in
+    {
+      packages = forEachSystem (pkgs: {
+        default = pkgs.callPackage package { };
+      });
+
+      overlays.default = final: _: {
+        nixpy = final.callPackage package { };
+      };
+
+      # Everything that scripts/test uses beside Python packages, which it gets by itself.
+      devShells = forEachSystem (pkgs: {
+        default = pkgs.mkShell {
+          packages =
+            (with pkgs; [
+              direnv
+              elvish
+              fish
+              hyperfine
+              nushell
+              python3
+              shellcheck
+              tcsh
+              uv
+              zsh
+            ])
+            ++ nixpkgs.lib.optional pkgs.stdenv.hostPlatform.isLinux pkgs.strace;
+        };
+      });
+    };
+}
