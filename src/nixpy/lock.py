@@ -15,15 +15,17 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from nixpy import cache
-from nixpy.errors import LockTimeout
+from nixpy.errors import LockTimeout, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
-__all__ = ["LONGEST_WAIT", "Held", "environment_lock", "holder_of", "lock_path"]
+__all__ = ["LONGEST_WAIT", "Held", "environment_lock", "holder_of", "lock_path", "longest_wait"]
 
 LONGEST_WAIT = 900.0
-"""Seconds to wait for another sync."""
+"""Seconds to wait for another sync, unless ``NIXPY_LOCK_TIMEOUT`` says otherwise."""
+
+TIMEOUT_VARIABLE = "NIXPY_LOCK_TIMEOUT"
 
 _POLL = 0.05
 
@@ -45,9 +47,25 @@ class Held(NamedTuple):
     waited: bool
 
 
+def longest_wait(environ: Mapping[str, str]) -> float:
+    """Return how many seconds to wait for another sync.
+
+    Raises:
+        UsageError: ``NIXPY_LOCK_TIMEOUT`` is no number of seconds.
+    """
+    text = environ.get(TIMEOUT_VARIABLE, "")
+    try:
+        seconds = float(text) if text else LONGEST_WAIT
+    except ValueError:
+        seconds = -1.0
+    if not seconds >= 0:
+        raise UsageError(f"expected a number of seconds, got {text!r}", where=TIMEOUT_VARIABLE)
+    return seconds
+
+
 @contextmanager
 def environment_lock(
-    path: str, top: str, *, report: Callable[[str], None], longest_wait: float = LONGEST_WAIT
+    path: str, top: str, *, report: Callable[[str], None], longest_wait: float
 ) -> Iterator[Held]:
     """Hold the lock at ``path`` inside the block.
 

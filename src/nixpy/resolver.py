@@ -30,7 +30,7 @@ from nixpy.inputs import (
     observe_variables,
 )
 from nixpy.interpreter import Request
-from nixpy.lock import LONGEST_WAIT, Held, environment_lock, lock_path
+from nixpy.lock import Held, environment_lock, lock_path, longest_wait
 from nixpy.managers import Plan
 from nixpy.managers.prefix import Prefix, can_link
 from nixpy.managers.uv import find_uv
@@ -187,7 +187,6 @@ class Resolver:
         flags: Mapping[str, object],
         *,
         sync: SyncMode = "auto",
-        longest_wait: float | None = None,
     ) -> Resolution:
         """Return the environment of a project; never raises for what a user can mend.
 
@@ -199,9 +198,7 @@ class Resolver:
         try:
             derivation = self.derive(project, flags, files)
             if derivation.plan and not self._is_in_order(derivation, sync):
-                derivation, synced = self._sync(
-                    project, flags, derivation, force=sync != "auto", longest_wait=longest_wait
-                )
+                derivation, synced = self._sync(project, flags, derivation, force=sync != "auto")
         except NixpyError as error:
             seen = derivation.inputs if derivation else files.inputs
             return self._last_good(project, derivation, seen, error)
@@ -341,12 +338,11 @@ class Resolver:
         before: Derivation,
         *,
         force: bool,
-        longest_wait: float | None,
     ) -> tuple[Derivation, bool]:
         """Sync under the lock; return the state afterwards, and whether a manager ran."""
         plan = before.plan
         assert plan is not None
-        with self._locked(plan.prefix, longest_wait) as held:
+        with self._locked(plan.prefix) as held:
             if held.waited:
                 # Whoever had it may have done the work, and written lock files.
                 before = self.derive(project, flags)
@@ -380,7 +376,7 @@ class Resolver:
         return after, True
 
     @contextlib.contextmanager
-    def _locked(self, prefix: str, longest_wait: float | None) -> Iterator[Held]:
+    def _locked(self, prefix: str) -> Iterator[Held]:
         with contextlib.ExitStack() as stack:
             held = Held(-1, waited=False)
             if self.cache is not None:
@@ -388,7 +384,7 @@ class Resolver:
                     lock_path(self.cache, prefix),
                     self.cache,
                     report=self.report,
-                    longest_wait=LONGEST_WAIT if longest_wait is None else longest_wait,
+                    longest_wait=longest_wait(self.environ),
                 )
                 try:
                     held = stack.enter_context(lock)

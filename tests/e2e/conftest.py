@@ -90,7 +90,9 @@ class Project:
     def entered(self, **variables: str) -> Entered:
         """Enter the directory as a shell with direnv's hook does, and look at the result."""
         done = self.world.run("direnv", "export", "json", cwd=self.path, check=False, **variables)
-        return Entered(done.returncode, done.stdout, done.stderr, {**self.world.environ, **variables})
+        return Entered(
+            done.returncode, done.stdout, done.stderr, {**self.world.environ, **variables}
+        )
 
     def python(self, code: str) -> str:
         """Run code in the project's environment, by its own interpreter."""
@@ -203,7 +205,9 @@ def _quoted(text: str, kind: str) -> str:
 
 def _bash(world: World) -> tuple[str, list[str]]:
     rc = world.home / "bashrc"
-    rc.write_text(f"PS1='{PROMPT}'\nPS2=\nbind 'set enable-bracketed-paste off'\neval \"$(direnv hook bash)\"\n")
+    rc.write_text(
+        f"PS1='{PROMPT}'\nPS2=\nbind 'set enable-bracketed-paste off'\neval \"$(direnv hook bash)\"\n"
+    )
     return "bash", ["--noprofile", "--rcfile", str(rc), "-i"]
 
 
