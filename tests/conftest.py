@@ -56,7 +56,7 @@ def environ(home: Path, programs: Path, package_cache: Path) -> dict[str, str]:
 
 
 def programs_on_path(home: Path, programs: Path) -> Path:
-    """Return a directory with nixpy and uv alone: their virtual environment's python is not ours."""
+    """Return a directory with nixpy and uv alone, and not the python that they run on."""
     directory = home / "bin"
     directory.mkdir(exist_ok=True)
     for name in ("nixpy", "uv"):

@@ -38,25 +38,12 @@ def entries(environ: Mapping[str, str]) -> Iterator[tuple[str, str, cache.Entry]
 
 
 def collect(environ: Mapping[str, str], *, dry_run: bool = False) -> list[Collected]:
-    """Remove entries and locks of directories that are gone, and central environments of theirs.
-
-    A central environment goes when no entry of a project that is still there rests on it.
+    """Remove what belongs to projects that are gone: entries, locks, environments and logs.
 
     Raises:
         OSError: something of it cannot be removed.
     """
-    used = {
-        entry.prefix
-        for directory, _, entry in entries(environ)
-        if os.path.isdir(directory) and os.path.isdir(entry.root)
-    }
-    removed = []
-    data = nixpy_directory("data", environ)
-    environments = f"{data}/environments"
-    for name in sorted(os.listdir(environments)) if data and os.path.isdir(environments) else ():
-        path = os.path.realpath(f"{environments}/{name}")
-        if path not in used and read_marker(path) is not None:
-            removed.append(Collected(path, "no project uses it"))
+    removed = [*_environments(environ), *_logs(environ)]
     top = nixpy_directory("cache", environ)
     for directory, holder in list(_holders(top)):
         if not os.path.isdir(directory):
@@ -69,9 +56,33 @@ def collect(environ: Mapping[str, str], *, dry_run: bool = False) -> list[Collec
             ]
     if not dry_run:
         for one in removed:
-            shutil.rmtree(one.path)
+            if os.path.isdir(one.path):
+                shutil.rmtree(one.path)
+            else:
+                os.unlink(one.path)
             _remove_empty(os.path.dirname(one.path), f"{top}/projects")
     return removed
+
+
+def _environments(environ: Mapping[str, str]) -> Iterator[Collected]:
+    """Yield the central environments whose project is gone, by what their markers say."""
+    folder = f"{nixpy_directory('data', environ)}/environments"
+    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
+        path = os.path.realpath(f"{folder}/{name}")
+        marker = read_marker(path)
+        if marker is not None and not os.path.isdir(marker.root):
+            yield Collected(path, f"{marker.root} is gone")
+
+
+def _logs(environ: Mapping[str, str]) -> Iterator[Collected]:
+    """Yield the logs of environments that are gone, by their first lines."""
+    folder = f"{nixpy_directory('state', environ)}/logs"
+    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
+        path = f"{folder}/{name}"
+        with open(path, "rb") as file:
+            prefix = os.fsdecode(file.readline()).rstrip("\n")
+        if not os.path.isdir(prefix):
+            yield Collected(path, f"{prefix} is gone")
 
 
 def _holders(top: str | None) -> Iterator[tuple[str, str]]:

@@ -123,7 +123,8 @@ def _requested_requirements(survey: Survey, options: Options) -> Held | None:
 
 def _lock_file(survey: Survey, _: Options) -> Held | None:
     if survey.uv_lock and survey.pyproject:
-        return Held("uv", "project", "uv.lock pins the environment", (survey.uv_lock,))
+        rests_on = (survey.uv_lock, survey.pyproject.path)
+        return Held("uv", "project", "uv.lock pins the environment", rests_on)
     if survey.pylock:
         return Held("uv", "pylock", "pylock.toml pins the environment", (survey.pylock,))
     return None

@@ -32,6 +32,7 @@ __all__ = [
     "SyncFailed",
     "ToolMissing",
     "UsageError",
+    "one_line",
     "unreadable",
 ]
 
@@ -56,6 +57,11 @@ class NixpyError(Exception):
     def __str__(self) -> str:
         first = f"{self.where}: {self.what}" if self.where else self.what
         return f"{first}\n{self.next}" if self.next else first
+
+
+def one_line(error: NixpyError) -> str:
+    """Return all that an error says on one line, for a variable or a table."""
+    return "; ".join(" ".join(line.split()) for line in str(error).splitlines())
 
 
 class UsageError(NixpyError):

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
     from nixpy.options import OptionKey
 
-__all__ = ["parse_flags"]
+__all__ = ["STRICT", "parse_flags"]
+
+STRICT = "--strict"
+"""Not an option of the environment: whether an old one may serve. `use nixpy` takes it too."""
 
 
 def parse_flags(arguments: Sequence[str]) -> dict[str, object]:
@@ -29,7 +32,7 @@ def parse_flags(arguments: Sequence[str]) -> dict[str, object]:
     negative = {f"--no-{key.name}": key for key in OPTION_KEYS if key.kind == "boolean"}
     values: dict[str, object] = {}
     faults = []
-    rest = list(arguments)
+    rest = [argument for argument in arguments if argument != STRICT]
     while rest:
         flag, equals, value = rest.pop(0).partition("=")
         if flag in negative and not equals:

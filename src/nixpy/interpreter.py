@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from nixpy.managers.prefix import Prefix
     from nixpy.process import Runner
 
-__all__ = ["Request", "can_download", "choose_interpreter", "satisfies"]
+__all__ = ["Request", "can_download", "choose_interpreter", "interpreter_not_found", "satisfies"]
 
 PROBE = "import platform; print(platform.python_implementation(), platform.python_version())"
 
@@ -76,7 +76,7 @@ def choose_interpreter(
             return found
     elif asked and can_download(environ):
         return asked
-    raise _not_found(request, runner, environ, cwd)
+    raise interpreter_not_found(request, runner, environ, cwd)
 
 
 def satisfies(
@@ -126,9 +126,10 @@ def _is_in(version: str, specifier: str) -> bool:
         return True
 
 
-def _not_found(
+def interpreter_not_found(
     request: Request, runner: Runner, environ: Mapping[str, str], cwd: str
 ) -> InterpreterNotFound:
+    """Return the error that names every candidate on ``PATH``, and what each says of itself."""
     seen = []
     for candidate in _candidates(environ.get("PATH", "")):
         said = _probe(candidate, runner, environ, cwd)

@@ -43,6 +43,7 @@ class Marker(NamedTuple):
             changes when a distribution is installed or removed.
         manager: what made it.
         interpreter: identity of the base interpreter (:func:`nixpy.inputs.observe_program`).
+        root: real path of the workspace or project that it is for.
     """
 
     state: State
@@ -51,6 +52,7 @@ class Marker(NamedTuple):
     packages_mtime: int
     manager: str
     interpreter: str
+    root: str
 
 
 def marker_path(prefix: str) -> str:
@@ -65,8 +67,8 @@ def read_marker(prefix: str) -> Marker | None:
             fields = cache.decode(file.read())
         if fields is None:
             return None
-        state, fingerprint, path, mtime, manager, interpreter = fields
-        return Marker(state, fingerprint, path, int(mtime), manager, interpreter)  # type: ignore[arg-type]
+        state, fingerprint, path, mtime, manager, interpreter, root = fields
+        return Marker(state, fingerprint, path, int(mtime), manager, interpreter, root)  # type: ignore[arg-type]
     except (OSError, ValueError):
         return None
 

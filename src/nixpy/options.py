@@ -122,7 +122,7 @@ OPTION_KEYS: tuple[OptionKey, ...] = (
         "venv",
         "text",
         ".venv",
-        "The directory of the virtual environment, relative to the project; "
+        "The directory of the virtual environment, relative to the project or its workspace; "
         '"central" keeps it outside of the project.',
         pattern=_ANY_TEXT,
         expected=_NOT_EMPTY,

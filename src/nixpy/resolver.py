@@ -17,7 +17,7 @@ from nixpy.activation import base_environment
 from nixpy.decision import decide
 from nixpy.directories import nixpy_directory
 from nixpy.environment import Environment, Prepend, Set, Unset
-from nixpy.errors import EnvironmentUnusable, NixpyError, SyncFailed
+from nixpy.errors import EnvironmentUnusable, NixpyError, SyncFailed, one_line
 from nixpy.freshness import keep_entry
 from nixpy.inputs import (
     ABSENT,
@@ -250,6 +250,7 @@ class Resolver:
             plan = self._plan(project, options, found, decision)
             extra.append(observe_program(find_uv(environ, plan.prefix)))
             extra.append(Input("text", "plan", _plan_text(plan, decision, request, found.root)))
+        extra += (observe_variable(name, environ) for name in found.requirements.variables)
         inputs = (*self._inputs(files, decision), *extra)
         environment, notices = _environment(project, options, found, plan)
         return Derivation(
@@ -267,7 +268,6 @@ class Resolver:
 
     def _plan(self, project: Project, options: Options, found: Survey, decision: Decision) -> Plan:
         in_workspace = found.workspace is not None and decision.install == "project"
-        conflicts = found.pyproject is not None and found.pyproject.has_package_conflicts
         requirements: tuple[str, ...] = ()
         if decision.install == "requirements":
             requirements = found.requirements_files
@@ -282,7 +282,7 @@ class Resolver:
             root=found.root,
             prefix=self._prefix(options, found),
             requirements=requirements,
-            whole_workspace=in_workspace and not conflicts,
+            whole_workspace=in_workspace and not found.has_package_conflicts,
             exact=exact,
             options=options,
         )
@@ -477,7 +477,7 @@ class Resolver:
         )
         if environment is None:
             return resolution
-        stale = " ".join(str(error).split())
+        stale = one_line(error)
         return replace(
             resolution,
             environment=Environment((*environment.operations, Set("NIXPY_STALE", stale))),

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from nixpy.errors import EnvironmentUnusable, NixpyError, SyncFailed
 from nixpy.inputs import digest
-from nixpy.interpreter import choose_interpreter, satisfies
+from nixpy.interpreter import choose_interpreter, interpreter_not_found, satisfies
 from nixpy.managers import Session, find_manager
 from nixpy.managers.prefix import Prefix, link
 from nixpy.managers.uv import find_uv
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from nixpy.process import Runner
 
 __all__ = ["log_path", "synchronise"]
+
+CAUSES = ("cause:", "Caused by:", "╰─▶", "├─▶")
+
+_LABEL = re.compile(r"^(?:error:|cause:|Caused by:|hint:|[×╰├]─*▶?)\s*", re.IGNORECASE)
 
 IN_FORCE = (
     "CONDA_DEFAULT_ENV",
@@ -77,7 +81,7 @@ def synchronise(
         InterpreterNotFound: no interpreter satisfies the request.
         EnvironmentUnusable: the prefix cannot be made.
     """
-    prefix = Prefix(plan.prefix)
+    prefix = Prefix(plan.prefix, plan.root)
     prefix.check_usable()
     with _log(state_directory, plan.prefix) as log:
         session = Session(
@@ -150,6 +154,10 @@ class _Work:
             status = manager.create(
                 interpreter, self.plan.prefix, name=self.name, session=self.session
             )
+            if status and not os.path.isabs(interpreter):
+                raise interpreter_not_found(
+                    self.request, self.session.runner, self.session.environ, self.plan.directory
+                )
             self._check(status, "making the environment")
             self._check(manager.install(self.plan, self.session), "installing")
             self.prefix.write_marker("synced", self.settled(), self.manager)
@@ -233,6 +241,8 @@ def _log(state_directory: str | None, prefix: str) -> Iterator[BinaryIO]:
     except OSError:
         file = open(os.devnull, "wb", buffering=0)  # noqa: SIM115
     with file:
+        # So that `nixpy gc` knows whose log it is.
+        file.write(os.fsencode(prefix).replace(b"\n", b" ") + b"\n")
         yield file
 
 
@@ -262,14 +272,12 @@ def _cause(path: str) -> str:
     except OSError:
         return ""
     for index in range(len(lines) - 1, -1, -1):
-        head = lines[index]
-        if head.lower().startswith("error:") or head.startswith("×"):
-            # uv draws the chain of causes under the first line.
-            causes = [line for line in lines[index + 1 :] if line[:1] in "╰├"][:1]
-            text = " — ".join([head, *causes])
-            for mark in ("error: ", "ERROR: ", "× ", "╰─▶ ", "├─▶ "):
-                text = text.replace(mark, "")
-            return text
+        if lines[index].lower().startswith("error:") or lines[index].startswith("×"):
+            # uv lists causes under the first line: what failed comes first, and why comes last.
+            follow = [line for line in lines[index + 1 :] if line.startswith(CAUSES)]
+            hints = [line for line in lines[index + 1 :] if line.startswith("hint:")]
+            kept = dict.fromkeys((lines[index], *follow[:1], *follow[-1:], *hints[:1]))
+            return "; ".join(_LABEL.sub("", line) for line in kept)
     return lines[-1] if lines else ""
 
 

@@ -206,7 +206,8 @@ def _quoted(text: str, kind: str) -> str:
 def _bash(world: World) -> tuple[str, list[str]]:
     rc = world.home / "bashrc"
     rc.write_text(
-        f"PS1='{PROMPT}'\nPS2=\nbind 'set enable-bracketed-paste off'\neval \"$(direnv hook bash)\"\n"
+        f"PS1='{PROMPT}'\nPS2=\nbind 'set enable-bracketed-paste off'\n"
+        'eval "$(direnv hook bash)"\n'
     )
     return "bash", ["--noprofile", "--rcfile", str(rc), "-i"]
 

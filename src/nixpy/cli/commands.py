@@ -14,7 +14,7 @@ from nixpy.cli import reports
 from nixpy.cli.fast import with_watches
 from nixpy.direnv import WATCHES, watches_after
 from nixpy.errors import NixpyError, UsageError
-from nixpy.flags import parse_flags
+from nixpy.flags import STRICT, parse_flags
 from nixpy.freshness import revalidated, watched_paths
 from nixpy.options import OPTION_KEYS
 from nixpy.process import SystemRunner
@@ -82,6 +82,7 @@ def _examples(*lines: str, options: bool = False) -> str:
     if options:
         width = max(len(key.flag) for key in OPTION_KEYS)
         flags = "\n".join(f"  {key.flag:<{width}}  {key.help}" for key in OPTION_KEYS)
+        text += f"\n\n  {STRICT:<{width}}  Fail where the last good environment would serve."
         text += f"\n\nFlags (also NIXPY_… variables and keys of [tool.nixpy]):\n{flags}"
     return text
 
@@ -95,7 +96,6 @@ _project = click.option(
     "--project", "directory", type=click.Path(exists=True, file_okay=False), help="The project."
 )
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON, by a versioned schema.")
-_strict = click.option("--strict", is_flag=True, help="Fail where an old environment would serve.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -124,12 +124,12 @@ def _resolver() -> Resolver:
     return Resolver(environ=os.environ, report=tell)
 
 
-def _check(resolution: Resolution, *, strict: bool) -> None:
-    """Say that an environment is not today's; fail where there is none."""
+def _check(resolution: Resolution) -> None:
+    """Say that an environment is not today's; fail where there is none, or none older may serve."""
     error = resolution.error
     if error is None:
         return
-    if strict or resolution.environment is None:
+    if STRICT in resolution.project.arguments or resolution.environment is None:
         raise error
     tell(f"the last good environment stays in force: {resolution.stale}")
 
@@ -146,18 +146,15 @@ def _check(resolution: Resolution, *, strict: bool) -> None:
 @click.argument("shell", type=click.Choice(SHELLS))
 @click.option("--direnv", hidden=True)
 @_project
-@_strict
 @_flags
-def export(
-    shell: str, direnv: str | None, directory: str | None, strict: bool, flags: tuple[str, ...]
-) -> None:
+def export(shell: str, direnv: str | None, directory: str | None, flags: tuple[str, ...]) -> None:
     """Print what enters the environment, for a shell to evaluate."""
     if direnv:
-        _export_to_direnv(direnv, directory, flags, strict=strict)
+        _export_to_direnv(direnv, directory, flags)
         return
     project, values = _find(directory, flags)
     resolution = _resolver().resolve(project, values)
-    _check(resolution, strict=strict)
+    _check(resolution)
     assert resolution.environment is not None
     if shell == "github":
         reports.write_github(resolution.environment, os.environ)
@@ -166,9 +163,7 @@ def export(
     _write(_rendered(shell, operations))
 
 
-def _export_to_direnv(
-    direnv: str, directory: str | None, flags: tuple[str, ...], *, strict: bool
-) -> None:
+def _export_to_direnv(direnv: str, directory: str | None, flags: tuple[str, ...]) -> None:
     here = os.path.abspath(directory) if directory else current_directory(os.environ)
     project = Project.at(here, flags)
     resolver = _resolver()
@@ -190,7 +185,7 @@ def _export_to_direnv(
             if after is not None:
                 _write(f"export {WATCHES}={quote(after)}\n")
             break
-    _check(resolution, strict=strict)
+    _check(resolution)
     assert resolution.environment is not None
     _write(_rendered("bash", resolution.environment.operations))
 
@@ -228,12 +223,9 @@ def deactivate(shell: str) -> None:
     **FLAGS, epilog=_examples("nixpy run -- pytest -x", "nixpy run --extras gpu -- python train.py")
 )
 @_project
-@_strict
 @_flags
 @click.pass_obj
-def run(
-    command: list[str] | None, directory: str | None, strict: bool, flags: tuple[str, ...]
-) -> int:
+def run(command: list[str] | None, directory: str | None, flags: tuple[str, ...]) -> int:
     """Run a command in the environment."""
     if command is None:
         if any(flag.startswith("-") for flag in flags[:1]):
@@ -241,24 +233,21 @@ def run(
         command, flags = list(flags), ()
     if not command:
         raise click.UsageError("no command was given: `nixpy run -- COMMAND [ARGUMENTS]`")
-    return _execute(command, directory, flags, strict=strict)
+    return _execute(command, directory, flags)
 
 
 @cli.command(**FLAGS, epilog=_examples("nixpy shell", "nixpy shell --project ../other"))
 @_project
-@_strict
 @_flags
-def shell(directory: str | None, strict: bool, flags: tuple[str, ...]) -> int:
+def shell(directory: str | None, flags: tuple[str, ...]) -> int:
     """Start your shell in the environment; leave it with `exit`."""
-    return _execute([os.environ.get("SHELL", "/bin/sh")], directory, flags, strict=strict)
+    return _execute([os.environ.get("SHELL", "/bin/sh")], directory, flags)
 
 
-def _execute(
-    command: list[str], directory: str | None, flags: tuple[str, ...], *, strict: bool
-) -> int:
+def _execute(command: list[str], directory: str | None, flags: tuple[str, ...]) -> int:
     project, values = _find(directory, flags)
     resolution = _resolver().resolve(project, values)
-    _check(resolution, strict=strict)
+    _check(resolution)
     assert resolution.environment is not None
     environ = resolution.environment.apply(base_environment(os.environ))
     try:

@@ -33,7 +33,7 @@ __all__ = ["answer", "fresh_entry", "with_watches"]
 LARGEST_NUMBER_OF_PAIRS = 8
 """``DIRENV_WATCHES`` differs with what an ``.envrc`` watches besides; old ones are forgotten."""
 
-OWN_FLAGS = ("--help", "-h", "--project", "--strict", "--force", "--json")
+OWN_FLAGS = ("--help", "-h", "--project", "--force", "--json")
 
 
 def answer(arguments: list[str]) -> int | None:

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from nixpy.collect import entries as all_entries
-from nixpy.errors import NixpyError, UsageError
+from nixpy.errors import NixpyError, UsageError, one_line
 from nixpy.freshness import changed_inputs
 from nixpy.inputs import ABSENT, ObservedFiles
 from nixpy.managers.prefix import Prefix
@@ -52,7 +52,7 @@ def state(resolver: Resolver, project: Project, flags: Mapping[str, object]) -> 
     try:
         derivation = resolver.derive(project, flags)
     except NixpyError as error:
-        return {**report, "state": "error", "detail": " ".join(str(error).split())}
+        return {**report, "state": "error", "detail": one_line(error)}
     if derivation.plan is None:
         return {**report, "state": "fresh", "detail": derivation.decision.reason}
     prefix = derivation.plan.prefix

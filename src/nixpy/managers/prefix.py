@@ -28,10 +28,14 @@ ASIDE = ".nixpy-aside"
 
 
 class Prefix:
-    """A virtual environment at a real path, whether it is there yet or not."""
+    """A virtual environment at a real path, whether it is there yet or not.
 
-    def __init__(self, path: str) -> None:
+    ``root`` is the real path of the workspace or project that it is for.
+    """
+
+    def __init__(self, path: str, root: str = "") -> None:
         self.path = path
+        self.root = root
         self.python = f"{path}/bin/python"
         self._previous = f"{path}/.nixpy/previous"
 
@@ -47,7 +51,13 @@ class Prefix:
         """
         interpreter = observe_program(self.python).value
         marker = Marker(
-            state, fingerprint, self.path, packages_mtime(self.path), manager, interpreter
+            state,
+            fingerprint,
+            self.path,
+            packages_mtime(self.path),
+            manager,
+            interpreter,
+            self.root,
         )
         write_marker(marker)
 

@@ -50,6 +50,7 @@ class Survey:
         directory: real path of the project's root.
         pyproject: ``pyproject.toml``, read.
         workspace: the uv workspace that the project is part of.
+        has_package_conflicts: whether its packages cannot all be installed at once.
         uv_lock: ``uv.lock`` of the project or its workspace.
         pylock: ``pylock.toml``.
         conda_locks, conda_manifests, foreign_locks, setup_files, nix_files: those that exist.
@@ -65,6 +66,7 @@ class Survey:
     directory: str
     pyproject: Pyproject | None
     workspace: Workspace | None
+    has_package_conflicts: bool
     uv_lock: str | None
     pylock: str | None
     conda_locks: tuple[str, ...]
@@ -102,6 +104,7 @@ def survey(
     pyproject = read_pyproject(directory, files)
     workspace = find_workspace(directory, files)
     root = workspace.root if workspace else directory
+    at_root = read_pyproject(root, files) if workspace else pyproject
     for member in workspace.members if workspace else ():
         shown_as = os.path.relpath(f"{member}/pyproject.toml", directory)
         one = read_pyproject(member, files, shown_as=shown_as)
@@ -115,7 +118,9 @@ def survey(
         raise _missing_requirements(directory, options, requirements_files)
     if requirements_files and _is_explicit(files.read(requirements_files[0])):
         conda_locks, requirements_files = (*conda_locks, requirements_files[0]), ()
-    requirements = read_requirements(requirements_files, files=files, environ=environ)
+    requirements = read_requirements(
+        requirements_files, files=files, environ=environ, directory=directory
+    )
     for local in requirements.local_directories:
         present("pyproject.toml", *SETUP_FILES, below=local)
     version_file, request = _python_version(files, dict.fromkeys((directory, root)))
@@ -126,6 +131,7 @@ def survey(
         directory=directory,
         pyproject=pyproject,
         workspace=workspace,
+        has_package_conflicts=at_root is not None and at_root.has_package_conflicts,
         uv_lock=next(iter(present("uv.lock", below=root)), None),
         pylock=next(iter(present("pylock.toml")), None),
         conda_locks=conda_locks,
