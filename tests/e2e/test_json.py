@@ -1,0 +1,95 @@
+"""What ``--json`` prints is what its schema says."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+import jsonschema
+import pytest
+
+if TYPE_CHECKING:
+    from .conftest import Project, World
+
+COMMANDS = ("status", "explain", "sync", "setup", "list", "gc")
+
+
+def schema(command: str) -> dict[str, Any]:
+    text = (resources.files("nixpy") / "schemas" / f"{command}.schema.json").read_text()
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+def document(project: Project, command: str) -> dict[str, Any]:
+    printed = project.nixpy(command, "--json", check=False)
+    found: dict[str, Any] = json.loads(printed.stdout)
+    jsonschema.validate(found, schema(command), jsonschema.Draft202012Validator)
+    return found
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_schema_is_one(command: str) -> None:
+    jsonschema.Draft202012Validator.check_schema(schema(command))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_json_is_as_its_schema_says_before_and_after_a_sync(world: World, command: str) -> None:
+    project = world.project()
+    project.write("requirements.txt", "")
+    if command != "sync":
+        document(project, command)
+    project.entered()
+    document(project, command)
+    project.write("requirements.txt", "# other\n")
+    document(project, command)
+
+
+def test_explain_names_the_inputs_that_changed(world: World) -> None:
+    project = world.project()
+    project.write("requirements.txt", "")
+    project.write("flake.nix", "{ }\n")
+    project.entered()
+    assert document(project, "explain")["changed"] == []
+    project.write("requirements.txt", "# other\n")
+    project.write("pylock.toml", "")
+    (project.path / "flake.nix").unlink()
+    changed = {one["name"]: one["change"] for one in document(project, "explain")["changed"]}
+    assert changed["requirements.txt"] == "changed"
+    assert changed["pylock.toml"] == "is new"
+    assert changed["flake.nix"] == "is gone"
+    shown = project.nixpy("explain").stdout
+    assert "requirements.txt changed" in " ".join(shown.split())
+
+
+def test_list_and_gc_follow_a_project_that_is_removed(world: World) -> None:
+    import shutil
+
+    project, other = world.project("gone"), world.project("stays")
+    for one in (project, other):
+        one.write("requirements.txt", "")
+        one.entered()
+    shutil.rmtree(project.path)
+    shown = {one["directory"]: one["exists"] for one in document(other, "list")["entries"]}
+    assert shown == {str(project.path): False, str(other.path): True}
+    assert len(document(other, "gc")["removed"]) >= 1
+    shown = {one["directory"]: one["exists"] for one in document(other, "list")["entries"]}
+    assert shown == {str(other.path): True}
+    assert other.entered().said == []
+
+
+def test_gc_keeps_the_central_environment_of_a_project_whose_entry_is_gone(world: World) -> None:
+    import shutil
+
+    project = world.project()
+    project.write("requirements.txt", "")
+    project.write("nixpy.toml", 'venv = "central"\n')
+    assert project.entered().synced
+    environment = (project.path / ".venv").resolve()
+    shutil.rmtree(world.cache)
+    project.nixpy("gc")
+    assert environment.is_dir()
+    assert project.entered().said == []
+    shutil.rmtree(project.path)
+    world.nixpy("gc")
+    assert not environment.exists()
