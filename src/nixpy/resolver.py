@@ -10,33 +10,19 @@ import os
 import sys
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 from nixpy import cache
 from nixpy.activation import base_environment
-from nixpy.decision import decide
+from nixpy.derivation import derive, settled
 from nixpy.directories import nixpy_directory
-from nixpy.environment import Environment, Prepend, Set, Unset
-from nixpy.errors import EnvironmentUnusable, NixpyError, SyncFailed, one_line
+from nixpy.environment import Environment, Set
+from nixpy.errors import NixpyError, SyncFailed, one_line
 from nixpy.freshness import keep_entry
-from nixpy.inputs import (
-    ABSENT,
-    Input,
-    ObservedFiles,
-    digest,
-    fingerprint,
-    observe_program,
-    observe_variable,
-    observe_variables,
-)
-from nixpy.interpreter import Request
+from nixpy.inputs import Input, ObservedFiles
 from nixpy.lock import Held, environment_lock, lock_path, longest_wait
-from nixpy.managers import Plan
-from nixpy.managers.prefix import Prefix, can_link
-from nixpy.managers.uv import find_uv
-from nixpy.manifests.survey import NIX_FILES, survey
+from nixpy.managers.prefix import Prefix
 from nixpy.marker import is_synced_to, marker_mtime, was_changed_by_hand
-from nixpy.options import OPTION_KEYS, load_options
 from nixpy.process import SystemRunner, has_terminal
 from nixpy.project import Project, current_directory, find_project
 from nixpy.synchronise import synchronise
@@ -45,50 +31,14 @@ from nixpy.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from nixpy.decision import Decision
-    from nixpy.manifests.survey import Survey
-    from nixpy.options import Options
+    from nixpy.derivation import Derivation
     from nixpy.process import Runner
 
-__all__ = ["Derivation", "Resolution", "Resolver", "SyncMode", "resolve"]
+__all__ = ["Resolution", "Resolver", "SyncMode", "resolve"]
 
 SyncMode = Literal["auto", "never", "asked", "always"]
 """When to start a manager: when an input changed (and the option ``sync`` is not ``manual``);
 never; as a user who asks for a sync expects, also when packages were changed by hand; always."""
-
-PROJECT_FILES = frozenset({"pyproject.toml", "uv.lock", "uv.toml", "setup.py", "setup.cfg"})
-"""The files that ``uv sync`` looks at."""
-
-CONFIGURATION_VARIABLES = ("HOME", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS")
-"""Where the managers' configuration files lie depends on these."""
-
-
-class Derivation(NamedTuple):
-    """All that follows from a project's files and variables alone; nothing was synced for it.
-
-    Attributes:
-        options: the options in force.
-        survey: the manifests.
-        decision: which manager, and why.
-        plan: what the manager is to do; ``None`` with manager ``none``.
-        request: which interpreter is asked for.
-        inputs: everything looked at.
-        fingerprint: digest over all inputs.
-        synced: digest over those that can change what is installed.
-        environment: the environment once it is synced.
-        notices: lines that a user should see when it is.
-    """
-
-    options: Options
-    survey: Survey
-    decision: Decision
-    plan: Plan | None
-    request: Request
-    inputs: tuple[Input, ...]
-    fingerprint: str
-    synced: str
-    environment: Environment
-    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,84 +187,7 @@ class Resolver:
             NixpyError: options or manifests are malformed, or no rule of the decision holds.
         """
         files = files or ObservedFiles()
-        root, environ = project.root, self.environ
-        options = load_options(root, flags=flags, environ=environ, files=files)
-        for pattern in options.watch:
-            _watch(root, pattern, files)
-        found = survey(root, options, files=files, environ=environ, platform=self.platform)
-        decision = decide(found, options)
-        request = _request(found, options)
-        extra: list[Input] = []
-        plan = None
-        if decision.manager != "none":
-            plan = self._plan(project, options, found, decision)
-            extra.append(observe_program(find_uv(environ, plan.prefix)))
-            extra.append(Input("text", "plan", _plan_text(plan, decision, request, found.root)))
-        extra += (observe_variable(name, environ) for name in found.requirements.variables)
-        inputs = (*self._inputs(files, decision), *extra)
-        environment, notices = _environment(project, options, found, plan)
-        return Derivation(
-            options=options,
-            survey=found,
-            decision=decision,
-            plan=plan,
-            request=request,
-            inputs=inputs,
-            fingerprint=fingerprint(inputs, found.root),
-            synced=_sync_fingerprint(inputs, found.root),
-            environment=environment,
-            notices=notices,
-        )
-
-    def _plan(self, project: Project, options: Options, found: Survey, decision: Decision) -> Plan:
-        in_workspace = found.workspace is not None and decision.install == "project"
-        requirements: tuple[str, ...] = ()
-        if decision.install == "requirements":
-            requirements = found.requirements_files
-        elif decision.install == "pylock" and found.pylock:
-            requirements = (found.pylock,)
-        exact = options.exact
-        if exact is None:
-            exact = decision.install in {"project", "pylock"}
-        return Plan(
-            install=decision.install,
-            directory=project.root,
-            root=found.root,
-            prefix=self._prefix(options, found),
-            requirements=requirements,
-            whole_workspace=in_workspace and not found.has_package_conflicts,
-            exact=exact,
-            options=options,
-        )
-
-    def _prefix(self, options: Options, found: Survey) -> str:
-        if options.venv != "central":
-            return os.path.realpath(os.path.join(found.root, options.venv))
-        data = nixpy_directory("data", self.environ, self.platform)
-        if data is None:
-            raise EnvironmentUnusable(
-                "no place for the environment: neither XDG_DATA_HOME nor HOME is set",
-                where=options.origins["venv"],
-                next='Set HOME, or say `venv = ".venv"`.',
-            )
-        name = os.path.basename(found.root).encode("ascii", "replace").decode()
-        name = "".join(c if c.isalnum() or c in "-_." else "-" for c in name) or "root"
-        unique = digest(os.fsencode(found.root))[:8]
-        return os.path.realpath(f"{data}/environments/{name}-{unique}")
-
-    def _inputs(self, files: ObservedFiles, decision: Decision) -> tuple[Input, ...]:
-        environ = self.environ
-        variables = [
-            *(observe_variable(key.variable, environ, syncs=False) for key in OPTION_KEYS),
-            *(observe_variable(name, environ, syncs=False) for name in CONFIGURATION_VARIABLES),
-            *observe_variables("UV_", environ),
-            *observe_variables("PIP_", environ),
-        ]
-        own = observe_program(
-            os.path.join(os.path.dirname(os.path.abspath(__file__)), "version.py")
-        )
-        seen = (one._replace(syncs=_syncs(one, decision)) for one in files.inputs)
-        return (*seen, *variables, own._replace(syncs=False))
+        return derive(project, flags, files=files, environ=self.environ, platform=self.platform)
 
     def _is_in_order(self, derivation: Derivation, sync: SyncMode) -> bool:
         if sync == "never":
@@ -351,9 +224,9 @@ class Resolver:
                     return before, False
             after = before
 
-            def settled() -> str:
+            def look_again() -> str:
                 nonlocal after
-                after = self._settled(project, flags, before)
+                after = settled(before, self.derive(project, flags))
                 return after.synced
 
             started = time.monotonic()
@@ -369,7 +242,7 @@ class Resolver:
                 runner=self.runner,
                 state_directory=nixpy_directory("state", self.environ, self.platform),
                 keep_open=() if held.descriptor < 0 else (held.descriptor,),
-                settled=settled,
+                settled=look_again,
             )
         took = f"synced with {manager} in {time.monotonic() - started:.1f} s"
         self.report("; ".join((took, *after.notices)))
@@ -391,32 +264,6 @@ class Resolver:
                 except OSError as error:
                     self.report(f"syncing without a lock: {error.filename}: {error.strerror}")
             yield held
-
-    def _settled(
-        self, project: Project, flags: Mapping[str, object], before: Derivation
-    ) -> Derivation:
-        """Look at everything again after a sync, which may have written a lock file.
-
-        What else changed meanwhile was changed by the user, and was perhaps not synced: there the
-        earlier observation stays, so that what is kept is stale and not wrong.
-        """
-        after = self.derive(project, flags)
-        root = before.survey.root
-        written = {f"{root}/uv.lock", root}
-        earlier = {one[:2]: one for one in before.inputs}
-        inputs = tuple(
-            one if one.name in written else earlier.get(one[:2], one) for one in after.inputs
-        )
-        notices = after.notices
-        for one in inputs:
-            if one.name == f"{root}/uv.lock" and not one.is_same(earlier[one[:2]]):
-                notices = ("uv.lock changed", *notices)
-        return after._replace(
-            inputs=inputs,
-            fingerprint=fingerprint(inputs, root),
-            synced=_sync_fingerprint(inputs, root),
-            notices=notices,
-        )
 
     def _keep(self, project: Project, derivation: Derivation) -> None:
         directory = self.entry_directory(project)
@@ -486,126 +333,7 @@ class Resolver:
         )
 
 
-def _sync_fingerprint(inputs: tuple[Input, ...], root: str) -> str:
-    # What is absent cannot be installed from; a workspace's members do not look for the same.
-    return fingerprint((one for one in inputs if one.syncs and one.value != ABSENT), root)
-
-
 def _was_synced(prefix: str) -> bool:
     one = Prefix(prefix)
     marker = one.read_marker()
     return marker is not None and marker.state == "synced" and one.runs()
-
-
-def _syncs(one: Input, decision: Decision) -> bool:
-    name = os.path.basename(one.name)
-    if one.kind == "directory":
-        return True
-    if decision.install == "project":
-        return name in PROJECT_FILES
-    return name != "nixpy.toml" and name not in NIX_FILES and name != "flake.lock"
-
-
-def _plan_text(plan: Plan, decision: Decision, request: Request, root: str) -> str:
-    options = plan.options
-    parts = (
-        decision.manager,
-        plan.install,
-        *(os.path.relpath(path, root) for path in plan.requirements),
-        str(plan.whole_workspace),
-        str(plan.exact),
-        options.lock,
-        *("extra " + extra for extra in options.extras),
-        *("group " + group for group in options.groups),
-        request.text or "",
-        request.requires or "",
-    )
-    if not plan.whole_workspace:
-        parts = (*parts, os.path.relpath(plan.directory, root))
-    return "\n".join(parts)
-
-
-def _request(found: Survey, options: Options) -> Request:
-    requires = found.pyproject.requires_python if found.pyproject else None
-    origin = "pyproject.toml: project.requires-python" if requires else ""
-    if options.python:
-        return Request(options.python, options.origins["python"], requires, origin)
-    if found.python_request and found.python_version_file:
-        shown = os.path.relpath(found.python_version_file, found.directory)
-        return Request(found.python_request, shown, requires, origin)
-    return Request(None, "", requires, origin)
-
-
-def _environment(
-    project: Project, options: Options, found: Survey, plan: Plan | None
-) -> tuple[Environment, tuple[str, ...]]:
-    """Return the environment of a synced project (DESIGN.md, section 7), and what to say of it."""
-    path = [os.path.join(project.root, one) for one in options.path]
-    operations: list[Set | Unset | Prepend] = []
-    notices: tuple[str, ...] = ()
-    if plan:
-        path.append(f"{plan.prefix}/bin")
-        operations += [
-            Unset("PYTHONHOME"),
-            Set("VIRTUAL_ENV", plan.prefix),
-            Set("VIRTUAL_ENV_PROMPT", os.path.basename(found.root) or "root"),
-        ]
-        own_place = f"{found.root}/.venv"
-        linked = options.venv == "central" and can_link(own_place, plan.prefix)
-        if linked or plan.prefix == os.path.realpath(own_place):
-            operations.append(Unset("UV_PROJECT_ENVIRONMENT"))
-        elif plan.prefix.startswith(found.root + "/"):
-            # Relative to the workspace: an absolute one would make uv install the projects below
-            # this one into its environment.
-            relative = os.path.relpath(plan.prefix, found.root)
-            operations.append(Set("UV_PROJECT_ENVIRONMENT", relative))
-        else:
-            operations.append(Set("UV_PROJECT_ENVIRONMENT", plan.prefix))
-            if options.venv == "central":
-                notices = (f"{own_place} is in the way of the link to {plan.prefix}",)
-    for one in path:
-        if ":" in one:
-            raise EnvironmentUnusable(
-                "the path has a colon, which PATH cannot hold",
-                where=one,
-                next='Rename the directory, or say `venv = "central"` in [tool.nixpy].',
-            )
-    if path:
-        operations.append(Prepend("PATH", tuple(path)))
-    operations += [Set(name, value) for name, value in options.env]
-    operations.append(Set("NIXPY_PROJECT", project.root))
-    return Environment(tuple(operations)), notices
-
-
-def _watch(root: str, pattern: str, files: ObservedFiles) -> None:
-    """Read every file that a glob (as in :mod:`glob`, ``**`` too) names, through ``files``."""
-    import fnmatch
-
-    def walk(directory: str, parts: tuple[str, ...]) -> None:
-        if not parts:
-            return
-        first, rest = parts[0], parts[1:]
-        if first == "**":
-            walk(directory, rest)
-        names = files.names(directory) if _is_pattern(first) else (first,)
-        for name in names:
-            path = os.path.join(directory, name)
-            if first == "**":
-                if os.path.isdir(path) and not os.path.islink(path) and not name.startswith("."):
-                    walk(path, parts)
-            elif _is_pattern(first) and (
-                not fnmatch.fnmatchcase(name, first)
-                or (name.startswith(".") and not first.startswith("."))
-            ):
-                continue
-            elif rest:
-                walk(path, rest)
-            elif not os.path.isdir(path):
-                files.read(path)
-
-    absolute = pattern.startswith("/")
-    walk("/" if absolute else root, tuple(part for part in pattern.split("/") if part))
-
-
-def _is_pattern(part: str) -> bool:
-    return any(character in part for character in "*?[")

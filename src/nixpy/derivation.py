@@ -1,0 +1,244 @@
+"""What follows from a project's files and variables alone, before anything is synced."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from nixpy.composition import compose
+from nixpy.decision import decide
+from nixpy.directories import nixpy_directory
+from nixpy.errors import EnvironmentUnusable
+from nixpy.inputs import (
+    ABSENT,
+    Input,
+    digest,
+    fingerprint,
+    observe_program,
+    observe_variable,
+    observe_variables,
+)
+from nixpy.interpreter import Request
+from nixpy.managers import Plan
+from nixpy.managers.uv import find_uv
+from nixpy.manifests.globs import read_matches
+from nixpy.manifests.survey import NIX_FILES, survey
+from nixpy.options import OPTION_KEYS, load_options
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from nixpy.decision import Decision
+    from nixpy.environment import Environment
+    from nixpy.inputs import ObservedFiles
+    from nixpy.manifests.survey import Survey
+    from nixpy.options import Options
+    from nixpy.project import Project
+
+__all__ = ["Derivation", "derive", "settled"]
+
+PROJECT_FILES = frozenset({"pyproject.toml", "uv.lock", "uv.toml", "setup.py", "setup.cfg"})
+"""The files that ``uv sync`` looks at."""
+
+CONFIGURATION_VARIABLES = ("HOME", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS")
+"""Where the managers' configuration files lie depends on these."""
+
+
+class Derivation(NamedTuple):
+    """All that follows from a project's files and variables alone; nothing was synced for it.
+
+    Attributes:
+        options: the options in force.
+        survey: the manifests.
+        decision: which manager, and why.
+        plan: what the manager is to do; ``None`` with manager ``none``.
+        request: which interpreter is asked for.
+        inputs: everything looked at.
+        fingerprint: digest over all inputs.
+        synced: digest over those that can change what is installed.
+        environment: the environment once it is synced.
+        notices: lines that a user should see when it is.
+    """
+
+    options: Options
+    survey: Survey
+    decision: Decision
+    plan: Plan | None
+    request: Request
+    inputs: tuple[Input, ...]
+    fingerprint: str
+    synced: str
+    environment: Environment
+    notices: tuple[str, ...] = ()
+
+
+def derive(
+    project: Project,
+    flags: Mapping[str, object],
+    *,
+    files: ObservedFiles,
+    environ: Mapping[str, str],
+    platform: str,
+) -> Derivation:
+    """Return all that follows from a project's files and variables; nothing is synced.
+
+    Args:
+        project: the project.
+        flags: values of options that go before all others.
+        files: what to read with; what it has seen is there also when this raises.
+        environ: the caller's environment, without any that nixpy has put in force.
+        platform: :data:`sys.platform`.
+
+    Raises:
+        NixpyError: options or manifests are malformed, or no rule of the decision holds.
+    """
+    root = project.root
+    options = load_options(root, flags=flags, environ=environ, files=files)
+    for pattern in options.watch:
+        read_matches(root, pattern, files)
+    found = survey(root, options, files=files, environ=environ, platform=platform)
+    decision = decide(found, options)
+    request = _request(found, options)
+    extra: list[Input] = []
+    plan = None
+    if decision.manager != "none":
+        plan = _plan(project, options, found, decision, _prefix(options, found, environ, platform))
+        extra.append(observe_program(find_uv(environ, plan.prefix)))
+        extra.append(Input("text", "plan", _plan_text(plan, decision, request, found.root)))
+    extra += (observe_variable(name, environ) for name in found.requirements.variables)
+    inputs = (*_inputs(files, decision, environ), *extra)
+    environment, notices = compose(project, options, found, plan)
+    return Derivation(
+        options=options,
+        survey=found,
+        decision=decision,
+        plan=plan,
+        request=request,
+        inputs=inputs,
+        fingerprint=fingerprint(inputs, found.root),
+        synced=_sync_fingerprint(inputs, found.root),
+        environment=environment,
+        notices=notices,
+    )
+
+
+def settled(before: Derivation, after: Derivation) -> Derivation:
+    """Return what holds after a sync, which may have written a lock file.
+
+    What else changed between ``before`` and ``after`` was changed by the user, and was perhaps not
+    synced: there the earlier observation stays, so that what is kept is stale and not wrong.
+    """
+    root = before.survey.root
+    lock = f"{root}/uv.lock"
+    earlier = {one[:2]: one for one in before.inputs}
+    inputs = tuple(
+        one if one.name in {lock, root} else earlier.get(one[:2], one) for one in after.inputs
+    )
+    notices = after.notices
+    for one in inputs:
+        if one.name == lock and not one.is_same(earlier[one[:2]]):
+            notices = ("uv.lock changed", *notices)
+    return after._replace(
+        inputs=inputs,
+        fingerprint=fingerprint(inputs, root),
+        synced=_sync_fingerprint(inputs, root),
+        notices=notices,
+    )
+
+
+def _plan(
+    project: Project, options: Options, found: Survey, decision: Decision, prefix: str
+) -> Plan:
+    in_workspace = found.workspace is not None and decision.install == "project"
+    requirements: tuple[str, ...] = ()
+    if decision.install == "requirements":
+        requirements = found.requirements_files
+    elif decision.install == "pylock" and found.pylock:
+        requirements = (found.pylock,)
+    exact = options.exact
+    if exact is None:
+        exact = decision.install in {"project", "pylock"}
+    return Plan(
+        install=decision.install,
+        directory=project.root,
+        root=found.root,
+        prefix=prefix,
+        requirements=requirements,
+        whole_workspace=in_workspace and not found.has_package_conflicts,
+        exact=exact,
+        options=options,
+    )
+
+
+def _prefix(options: Options, found: Survey, environ: Mapping[str, str], platform: str) -> str:
+    if options.venv != "central":
+        return os.path.realpath(os.path.join(found.root, options.venv))
+    data = nixpy_directory("data", environ, platform)
+    if data is None:
+        raise EnvironmentUnusable(
+            "no place for the environment: neither XDG_DATA_HOME nor HOME is set",
+            where=options.origins["venv"],
+            next='Set HOME, or say `venv = ".venv"`.',
+        )
+    name = os.path.basename(found.root).encode("ascii", "replace").decode()
+    name = "".join(c if c.isalnum() or c in "-_." else "-" for c in name) or "root"
+    unique = digest(os.fsencode(found.root))[:8]
+    return os.path.realpath(f"{data}/environments/{name}-{unique}")
+
+
+def _inputs(
+    files: ObservedFiles, decision: Decision, environ: Mapping[str, str]
+) -> tuple[Input, ...]:
+    variables = [
+        *(observe_variable(key.variable, environ, syncs=False) for key in OPTION_KEYS),
+        *(observe_variable(name, environ, syncs=False) for name in CONFIGURATION_VARIABLES),
+        *observe_variables("UV_", environ),
+        *observe_variables("PIP_", environ),
+    ]
+    own = observe_program(os.path.join(os.path.dirname(os.path.abspath(__file__)), "version.py"))
+    seen = (one._replace(syncs=_syncs(one, decision)) for one in files.inputs)
+    return (*seen, *variables, own._replace(syncs=False))
+
+
+def _sync_fingerprint(inputs: tuple[Input, ...], root: str) -> str:
+    # What is absent cannot be installed from; a workspace's members do not look for the same.
+    return fingerprint((one for one in inputs if one.syncs and one.value != ABSENT), root)
+
+
+def _syncs(one: Input, decision: Decision) -> bool:
+    name = os.path.basename(one.name)
+    if one.kind == "directory":
+        return False  # what is new in it counts by itself
+    if decision.install == "project":
+        return name in PROJECT_FILES
+    return name != "nixpy.toml" and name not in NIX_FILES and name != "flake.lock"
+
+
+def _plan_text(plan: Plan, decision: Decision, request: Request, root: str) -> str:
+    options = plan.options
+    parts = (
+        decision.manager,
+        plan.install,
+        *(os.path.relpath(path, root) for path in plan.requirements),
+        str(plan.whole_workspace),
+        str(plan.exact),
+        options.lock,
+        *("extra " + extra for extra in options.extras),
+        *("group " + group for group in options.groups),
+        request.text or "",
+        request.requires or "",
+    )
+    if not plan.whole_workspace:
+        parts = (*parts, os.path.relpath(plan.directory, root))
+    return "\n".join(parts)
+
+
+def _request(found: Survey, options: Options) -> Request:
+    requires = found.pyproject.requires_python if found.pyproject else None
+    origin = "pyproject.toml: project.requires-python" if requires else ""
+    if options.python:
+        return Request(options.python, options.origins["python"], requires, origin)
+    if found.python_request and found.python_version_file:
+        shown = os.path.relpath(found.python_version_file, found.directory)
+        return Request(found.python_request, shown, requires, origin)
+    return Request(None, "", requires, origin)
