@@ -64,6 +64,8 @@ def prepared(top: Path) -> dict[str, str]:
         # A configured index for pip would make this a project for pip (rule 7).
         "PIP_CONFIG_FILE": os.devnull,
         "UV_CACHE_DIR": str(top / "uv-cache"),
+        "UV_NO_PROGRESS": "1",
+        "NO_COLOR": "1",
         "PATH": ":".join([str(programs), *path]),
     }
 
