@@ -58,11 +58,13 @@ def written(project: Project) -> list[str]:
     """Paths below the test's own directories that loading the project writes to."""
     own = str(project.world.home.parent)
     reading = re.compile(r"^open(at)?\(.*O_RDONLY(?!.*O_CREAT)")
-    return [
-        call
-        for call in calls(project, WRITES)
-        if own in call and not reading.match(call) and "= -1" not in call
-    ]
+    found = []
+    for call in calls(project, WRITES):
+        path = re.search(r'"((?:[^"\\]|\\.)*)"', call)
+        is_own = path is not None and (path[1].startswith(own) or not path[1].startswith("/"))
+        if is_own and not reading.match(call) and "= -1" not in call:
+            found.append(call)
+    return found
 
 
 def warm(project: Project) -> Project:
