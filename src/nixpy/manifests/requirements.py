@@ -79,7 +79,7 @@ HONOURED_BY_UV = frozenset(
         "--hash",
     }
 )
-"""What uv takes from a requirements file; it warns of the rest, or rejects it (uv 0.13.8, tried)."""
+"""What uv takes from a requirements file; the rest it passes over or rejects (tried: 0.13.8)."""
 
 _COMMENT = re.compile(r"(^|\s+)#.*$")
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
@@ -356,8 +356,8 @@ def _decoded(content: bytes, shown: str) -> str:
             content, encoding = content[len(bom) :], named
             break
     else:
-        for line in content.split(b"\n")[:2]:
-            match = _CODING.match(line)
+        for head in content.split(b"\n")[:2]:
+            match = _CODING.match(head)
             if match:
                 encoding = match[1].decode("ascii")
                 break
