@@ -37,8 +37,8 @@ def calls(project: Project, which: str) -> Iterator[str]:
         call = call.strip()
         if call.endswith("<unfinished ...>"):
             begun[process] = call.removesuffix("<unfinished ...>")
-        elif call.startswith(("---", "+++")):
-            continue  # a signal, or an exit
+        elif call.startswith(("---", "+++", "???")):
+            continue  # a signal, an exit, a thread that ended in between
         elif call.startswith("<..."):
             yield begun.pop(process, "") + re.sub(r"^<\.\.\. \w+ resumed>", "", call)
         else:
