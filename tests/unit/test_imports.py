@@ -1,0 +1,89 @@
+"""What the path that only revalidates an entry imports: exactly this."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OWN = {
+    "nixpy",
+    "nixpy.activation",
+    "nixpy.cache",
+    "nixpy.cli",
+    "nixpy.cli.fast",
+    "nixpy.directories",
+    "nixpy.direnv",
+    "nixpy.environment",
+    "nixpy.errors",
+    "nixpy.freshness",
+    "nixpy.inputs",
+    "nixpy.marker",
+    "nixpy.process",
+    "nixpy.project",
+    "nixpy.shells",
+    "nixpy.shells.bash",
+    "nixpy.shells.names",
+    "nixpy.stamp",
+    "nixpy.values",
+    "nixpy.version",
+}
+OF_PYTHON = {"__future__", "_blake2", "_operator", "binascii"}
+
+COMMANDS: dict[str, tuple[tuple[str, ...], set[str]]] = {
+    "export": (("export", "bash"), set()),
+    "run": (("run", "--", "true"), {"warnings"}),  # os.execvpe() of Python before 3.14
+    "sync": (("sync",), set()),
+}
+
+
+def imported(*command: str, cwd: Path, environ: dict[str, str]) -> set[str]:
+    """The modules that an isolated Python imports until it ends or becomes another program."""
+    done = subprocess.run(
+        [sys.executable, "-I", "-X", "importtime", *command],
+        cwd=cwd,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    rows = (line.split("|") for line in done.stderr.splitlines() if line.startswith("import time:"))
+    return {row[-1].strip() for row in rows} - {"imported package"}
+
+
+@pytest.fixture
+def project(tmp_path: Path, environ: dict[str, str]) -> Path:
+    """A project that is in sync, with an input touched since."""
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / ".envrc").write_text("use nixpy\n")
+    manifest = project / "requirements.txt"
+    manifest.write_text("")
+    environ["PWD"] = str(project)
+    subprocess.run(["nixpy", "sync"], cwd=project, env=environ, check=True, capture_output=True)
+    os.utime(manifest, ns=(0, 1_000_000_000_000_000_000))
+    return project
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_revalidation_imports_no_more_than_it_may(
+    command: str, project: Path, environ: dict[str, str], programs: Path
+) -> None:
+    start = imported("-c", "pass", cwd=project, environ=environ)
+    arguments, besides = COMMANDS[command]
+    added = imported(str(programs / "nixpy"), *arguments, cwd=project, environ=environ) - start
+    own = {name for name in added if name.startswith("nixpy")}
+    assert own == OWN
+    assert OF_PYTHON - start <= added - own <= (OF_PYTHON | besides)
+
+
+def test_what_is_imported_is_seen(project: Path, environ: dict[str, str], programs: Path) -> None:
+    """An option that only the full command line knows loads what that is made with."""
+    loaded = imported(str(programs / "nixpy"), "sync", "--help", cwd=project, environ=environ)
+    assert {"click", "typing", "re"} <= loaded
