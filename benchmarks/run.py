@@ -1,0 +1,500 @@
+"""What entering a directory costs, and what the commands cost: one table.
+
+Run by ``scripts/bench``; benchmarks/README.md says what each figure means.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from benchmarks.measure import MeasurementError, Ratio, Subject, ratio, take_turns
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
+DEPENDENCIES = ("attrs", "iniconfig", "packaging")
+TOUCHED_FROM = 1_600_000_000
+"""Modification times that are given to touched files: always others, and never young."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A subject, what it is measured against, and the bound of DESIGN.md (section 11), if any."""
+
+    subject: str
+    reference: str
+    bound: float | None = None
+
+
+@dataclass(frozen=True)
+class Group:
+    """Subjects that take turns, and how they compare."""
+
+    subjects: tuple[Subject, ...]
+    comparisons: tuple[Comparison, ...]
+    rounds: int
+
+
+class Workshop:
+    """A temporary machine: a HOME, a PATH and projects of its own."""
+
+    def __init__(self, top: Path) -> None:
+        self.top = top
+        self.skipped: list[str] = []
+        programs = top / "bin"
+        programs.mkdir()
+        for name in ("nixpy", "uv"):
+            (programs / name).symlink_to(Path(sys.executable).parent / name)
+        # What is compared with the interpreter's own start runs on the very same interpreter.
+        self.interpreter = sys.executable
+        places = {
+            f"XDG_{kind.upper()}_HOME": str(top / kind)
+            for kind in ("cache", "config", "data", "state")
+        }
+        kept = ("LANG", "SSL_CERT_FILE", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+        self.environ = {
+            **{name: os.environ[name] for name in kept if name in os.environ},
+            **places,
+            "HOME": str(top),
+            "PATH": f"{programs}:{Path(sys.base_prefix) / 'bin'}:/usr/local/bin:/usr/bin:/bin",
+            # An index configured for pip would make these projects for pip (rule 7).
+            "PIP_CONFIG_FILE": os.devnull,
+            "UV_PYTHON_DOWNLOADS": "never",
+        }
+        self.run("nixpy", "setup")
+
+    def program(self, name: str) -> str:
+        """Return the path of a program."""
+        found = shutil.which(name, path=self.environ["PATH"])
+        if found is None:
+            raise FileNotFoundError(f"{name} is not installed")
+        return found
+
+    def run(
+        self, *argv: str, cwd: Path | None = None, variables: Mapping[str, str] = NOTHING
+    ) -> str:
+        """Run a program to its end and return what it printed."""
+        directory = cwd or self.top
+        done = subprocess.run(
+            [self.program(argv[0]), *argv[1:]],
+            cwd=directory,
+            env={**self.environ, **variables, "PWD": str(directory)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise MeasurementError(f"{' '.join(argv)} ended with {done.returncode}:\n{done.stderr}")
+        return done.stdout
+
+    def project(self, name: str, envrc: str, **files: str) -> Path:
+        """Make a directory with an allowed ``.envrc``; ``a_toml`` names the file ``a.toml``."""
+        path = self.top / "projects" / name
+        path.mkdir(parents=True)
+        for file, text in {"_envrc": envrc, **files}.items():
+            (path / file.replace("_", ".")).write_text(text)
+        self.run("direnv", "allow", cwd=path)
+        return path
+
+    def entering(
+        self,
+        name: str,
+        path: Path,
+        before: Callable[[int], None] | None = None,
+        variables: Mapping[str, str] = NOTHING,
+    ) -> Subject:
+        """Return the subject of direnv loading a directory, after having loaded it once."""
+        self.run("direnv", "export", "bash", cwd=path, variables=variables)
+        argv = (self.program("direnv"), "export", "bash")
+        return Subject(name, argv, path, {**self.environ, **variables}, before)
+
+    def exported(self, path: Path) -> dict[str, str]:
+        """Return the variables that direnv sets in a directory."""
+        changes: dict[str, str | None] = json.loads(self.run("direnv", "export", "json", cwd=path))
+        return {name: value for name, value in changes.items() if value is not None}
+
+    def static(self, name: str, model: Path) -> Path:
+        """Make a project whose ``.envrc`` exports, statically, what another one's comes to."""
+        lines = [
+            "export PATH=" + quoted(f"{model}/.venv/bin") + ':"$PATH"'
+            if variable == "PATH"
+            else f"export {variable}={quoted(value)}"
+            for variable, value in self.exported(model).items()
+            if not variable.startswith("DIRENV_")
+        ]
+        return self.project(name, "\n".join([*lines, ""]))
+
+
+def quoted(text: str) -> str:
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+def manifest(name: str, dependencies: tuple[str, ...] = ()) -> str:
+    return (
+        f'[project]\nname = "{name}"\nversion = "1"\nrequires-python = ">=3.10"\n'
+        f"dependencies = {json.dumps(list(dependencies))}\n"
+    )
+
+
+def touching(path: Path) -> Callable[[int], None]:
+    """Return what gives a file a modification time that it never had."""
+
+    def touch(number: int) -> None:
+        seconds = TOUCHED_FROM + number
+        os.utime(path, (seconds, seconds))
+
+    return touch
+
+
+def changing(path: Path) -> Callable[[int], None]:
+    """Return what appends a comment to a file, as it were a while ago."""
+
+    def change(number: int) -> None:
+        with path.open("a") as file:
+            file.write(f"# {number}\n")
+        touching(path)(number)
+
+    return change
+
+
+def ten_inputs(workshop: Workshop, name: str) -> Path:
+    """Make a project of ten files."""
+    path = workshop.project(
+        name,
+        "use nixpy\n",
+        requirements_txt="-r more.txt\n-c limits.txt\n",
+        more_txt="",
+        limits_txt="",
+        nixpy_toml='watch = ["data/*.txt"]\n',
+    )
+    add_files(path, 6)
+    return path
+
+
+def hundred_inputs(workshop: Workshop, name: str) -> Path:
+    """Make a project of a hundred files and a hundred variables."""
+    table = "".join(f'EXAMPLE_{number} = "value {number}"\n' for number in range(100))
+    path = workshop.project(
+        name,
+        "use nixpy\n",
+        requirements_txt="",
+        nixpy_toml=f'watch = ["data/*.txt"]\n[env]\n{table}',
+    )
+    add_files(path, 98)
+    return path
+
+
+def add_files(path: Path, count: int) -> None:
+    (path / "data").mkdir()
+    for number in range(count):
+        (path / f"data/{number}.txt").write_text(f"{number}\n")
+
+
+def warm_entries(workshop: Workshop, rounds: int) -> Group:
+    """An entry that holds, beside an empty ``.envrc`` and one of the same exports."""
+    empty = workshop.project("empty", "")
+    ten = ten_inputs(workshop, "ten")
+    workshop.run("direnv", "export", "bash", cwd=ten)
+    static = workshop.static("static-ten", ten)
+    return Group(
+        (
+            workshop.entering("empty `.envrc`", empty),
+            workshop.entering("nixpy, warm, 10 inputs", ten),
+            workshop.entering("static exports of the same", static),
+        ),
+        (
+            Comparison("static exports of the same", "empty `.envrc`"),
+            Comparison("nixpy, warm, 10 inputs", "empty `.envrc`", 1.05),
+        ),
+        rounds,
+    )
+
+
+def large_entries(workshop: Workshop, rounds: int) -> Group:
+    """The same with a hundred inputs and a hundred variables."""
+    hundred = hundred_inputs(workshop, "hundred")
+    workshop.run("direnv", "export", "bash", cwd=hundred)
+    static = workshop.static("static-hundred", hundred)
+    return Group(
+        (
+            workshop.entering("static exports, 100 variables", static),
+            workshop.entering("nixpy, warm, 100 inputs, 100 variables", hundred),
+        ),
+        (
+            Comparison(
+                "nixpy, warm, 100 inputs, 100 variables", "static exports, 100 variables", 1.05
+            ),
+        ),
+        rounds,
+    )
+
+
+def other_ways(workshop: Workshop, rounds: int) -> Group:
+    """Entries that do not hold, and what others do at every load."""
+    empty = workshop.project("empty-again", "")
+    touched = ten_inputs(workshop, "touched")
+    changed = workshop.project("changed", "use nixpy\n", pyproject_toml=manifest("changed"))
+    subjects = [
+        workshop.entering("empty `.envrc`, again", empty),
+        workshop.entering("nixpy, an input touched", touched, touching(touched / "more.txt")),
+        workshop.entering(
+            "nixpy, content changed, nothing to install",
+            changed,
+            changing(changed / "pyproject.toml"),
+        ),
+    ]
+    for make in (layout_python3, uv_sync, use_flake, nix_direnv):
+        subjects.extend(if_possible(workshop, make))
+    others = tuple(Comparison(subject.name, "empty `.envrc`, again") for subject in subjects[1:])
+    return Group(tuple(subjects), others, rounds)
+
+
+def if_possible(workshop: Workshop, make: Callable[[Workshop], Subject]) -> tuple[Subject, ...]:
+    """Return the subject that ``make`` makes, or none and keep the reason."""
+    try:
+        return (make(workshop),)
+    except (MeasurementError, FileNotFoundError) as reason:
+        name = make.__name__.replace("_", " ")
+        workshop.skipped.append(f"{name}: {str(reason).strip().splitlines()[-1]}")
+        return ()
+
+
+def layout_python3(workshop: Workshop) -> Subject:
+    path = workshop.project("layout", "layout python3\n")
+    subject = workshop.entering("direnv's `layout python3`", path)
+    if "VIRTUAL_ENV" not in workshop.exported(path):
+        raise MeasurementError("direnv could not make the environment with this python3")
+    return subject
+
+
+def uv_sync(workshop: Workshop) -> Subject:
+    envrc = "uv sync --quiet\nexport VIRTUAL_ENV=$PWD/.venv\nPATH_add .venv/bin\n"
+    path = workshop.project("uv-sync", envrc, pyproject_toml=manifest("uv-sync"))
+    return workshop.entering("`uv sync` on each load", path)
+
+
+FLAKE = """\
+{
+  outputs = { self }: let
+    system = "%s";
+    built = name: script: derivation {
+      inherit name system;
+      outputs = [ "out" ];
+      builder = "/bin/bash";
+      args = [ "-c" "PATH=/usr/bin:/bin; ${script}" ];
+    };
+  in {
+    devShells.${system}.default = derivation {
+      name = "shell";
+      inherit system;
+      outputs = [ "out" ];
+      builder = "/bin/bash";
+      stdenv = built "stdenv" "mkdir $out; echo 'export PATH=$PATH:/usr/bin:/bin' > $out/setup";
+      PATH = "${built "tool" "mkdir -p $out/bin; echo tool > $out/bin/tool"}/bin";
+    };
+  };
+}
+"""
+
+
+def flake_project(workshop: Workshop, name: str, envrc: str) -> tuple[Path, dict[str, str]]:
+    """Make a project with a flake that stands on nothing but /bin/bash, and Nix's settings."""
+    nix = workshop.program("nix")
+    settings = workshop.top / f"{name}-nix"
+    settings.mkdir()
+    (settings / "nix.conf").write_text(
+        "build-users-group =\nsandbox = false\nexperimental-features = nix-command flakes\n"
+    )
+    variables = {"NIX_CONF_DIR": str(settings)}
+    system = workshop.run(
+        nix, "eval", "--impure", "--raw", "--expr", "builtins.currentSystem", variables=variables
+    )
+    path = workshop.project(name, envrc)
+    (path / "flake.nix").write_text(FLAKE % system)
+    # Without a repository Nix would copy the whole directory into the store at each evaluation.
+    workshop.run("git", "init", "-q", cwd=path)
+    workshop.run("git", "add", "flake.nix", cwd=path)
+    return path, variables
+
+
+def use_flake(workshop: Workshop) -> Subject:
+    path, variables = flake_project(workshop, "use-flake", "use flake\n")
+    workshop.run("nix", "print-dev-env", cwd=path, variables=variables)
+    return workshop.entering("direnv's `use flake`", path, variables=variables)
+
+
+def nix_direnv(workshop: Workshop) -> Subject:
+    library = os.environ.get("NIX_DIRENVRC", "")
+    if not library:
+        raise MeasurementError("give its direnvrc as NIX_DIRENVRC=path")
+    envrc = f"source {quoted(os.path.abspath(library))}\nuse flake\n"
+    path, variables = flake_project(workshop, "nix-direnv", envrc)
+    workshop.run("nix", "print-dev-env", cwd=path, variables=variables)
+    return workshop.entering("nix-direnv's `use flake`", path, variables=variables)
+
+
+def commands(workshop: Workshop, rounds: int) -> Group:
+    """What revalidates an entry, beside the start of the same interpreter."""
+    path = ten_inputs(workshop, "commands")
+    nixpy = workshop.program("nixpy")
+    workshop.run("nixpy", "sync", cwd=path)
+    touch = touching(path / "more.txt")
+    start = (workshop.interpreter, "-I", "-c", "pass")
+    python = "`python -I -c pass`"
+    export, run = "`nixpy export bash`", "`nixpy run -- true`"
+    environ = workshop.environ
+    return Group(
+        (
+            Subject(python, start, path, environ),
+            Subject(f"{export}, inputs touched", (nixpy, "export", "bash"), path, environ, touch),
+            Subject(export, (nixpy, "export", "bash"), path, environ),
+            Subject(run, (nixpy, "run", "--", "true"), path, environ),
+            Subject(f"{run}, inputs touched", (nixpy, "run", "--", "true"), path, environ, touch),
+        ),
+        (
+            Comparison(export, python, 1.6),
+            Comparison(f"{export}, inputs touched", python, 1.6),
+            Comparison(run, python, 1.6),
+            Comparison(f"{run}, inputs touched", python, 1.6),
+        ),
+        rounds,
+    )
+
+
+def syncs(workshop: Workshop, rounds: int) -> Group:
+    """A sync with nothing to do, beside the manager's own."""
+    dependencies = DEPENDENCIES
+    path = workshop.project("sync", "use nixpy\n", pyproject_toml=manifest("sync", dependencies))
+    try:
+        workshop.run("nixpy", "sync", cwd=path)
+    except MeasurementError:
+        workshop.skipped.append("packages in the synced project: the package index did not answer")
+        (path / "pyproject.toml").write_text(manifest("sync"))
+        workshop.run("nixpy", "sync", cwd=path)
+    environ = workshop.environ
+    own, bare = "`nixpy sync`, nothing to do", "`uv sync`, nothing to do"
+    return Group(
+        (
+            Subject(bare, (workshop.program("uv"), "sync"), path, environ),
+            Subject(own, (workshop.program("nixpy"), "sync"), path, environ),
+        ),
+        (Comparison(own, bare, 1.25),),
+        rounds,
+    )
+
+
+def stamps(workshop: Workshop) -> dict[Path, int]:
+    """Return every stamp and which file it is: one that was written anew is another file."""
+    return {
+        path: path.stat().st_ino
+        for path in (workshop.top / "cache/nixpy").rglob("@nixpy/*/*/stamp")
+    }
+
+
+def measured(workshop: Workshop, group: Group, *, is_warm: bool) -> dict[str, list[float]]:
+    """Measure a group; of warm entries also that they were."""
+    before = stamps(workshop)
+    taken = take_turns(group.subjects, group.rounds)
+    if is_warm and stamps(workshop) != before:
+        raise MeasurementError("an entry that should have been warm was written again")
+    return taken
+
+
+def rows(group: Group, taken: dict[str, list[float]]) -> Iterator[tuple[str, ...]]:
+    """Yield the lines of the table that a group comes to."""
+    against = {comparison.reference for comparison in group.comparisons}
+    compared = {comparison.subject for comparison in group.comparisons}
+    for name in (name for name in taken if name in against - compared):
+        yield (name, f"{statistics.median(taken[name]):.1f}", "", "", "", "", "")
+    for comparison in group.comparisons:
+        found = ratio(taken[comparison.subject], taken[comparison.reference])
+        yield (
+            comparison.subject,
+            f"{statistics.median(taken[comparison.subject]):.1f}",
+            comparison.reference,
+            f"{found.median:.3f}",
+            f"{found.low:.3f} to {found.high:.3f}",
+            *verdict(found, comparison.bound),
+        )
+
+
+def verdict(found: Ratio, bound: float | None) -> tuple[str, str]:
+    if bound is None:
+        return "", ""
+    return f"≤ {bound:g}", "met" if found.median <= bound else "**not met**"
+
+
+def table(lines: list[tuple[str, ...]]) -> str:
+    heads = ("what", "median ms", "against", "ratio", "95 %", "bound", "")
+    cells = [heads, *lines]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(heads))]
+    rule = tuple("-" * width for width in widths)
+    return "\n".join(
+        "| "
+        + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        + " |"
+        for line in (heads, rule, *lines)
+    )
+
+
+def versions(workshop: Workshop) -> str:
+    python = ".".join(map(str, sys.version_info[:3]))
+    direnv = workshop.run("direnv", "version").strip()
+    uv = workshop.run("uv", "--version").split()[1]
+    load = os.getloadavg()[0]
+    return (
+        f"Python {python}, direnv {direnv}, uv {uv}, {os.cpu_count()} processors, "
+        f"load {load:.1f} before."
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
+    parser.add_argument(
+        "--rounds", type=int, default=200, help="rounds of the shortest measurements (200)"
+    )
+    rounds = max(10, parser.parse_args().rounds)
+    if shutil.which("direnv") is None:
+        print("direnv is not installed, and nearly everything here is measured with it")
+        return 1
+    top = Path(os.path.realpath(tempfile.mkdtemp(prefix="nixpy-bench-")))
+    try:
+        workshop = Workshop(top)
+        print(f"{versions(workshop)} Medians over {rounds} rounds and fewer.\n")
+        lines: list[tuple[str, ...]] = []
+        for make, share, is_warm in (
+            (warm_entries, 1.0, True),
+            (large_entries, 1.0, True),
+            (other_ways, 0.2, False),
+            (commands, 0.5, False),
+            (syncs, 0.3, False),
+        ):
+            group = make(workshop, max(10, int(rounds * share)))
+            lines.extend(rows(group, measured(workshop, group, is_warm=is_warm)))
+        print(table(lines))
+        for reason in workshop.skipped:
+            print(f"\nNot measured: {reason}.")
+    except MeasurementError as failure:
+        print(f"cannot measure: {failure}", file=sys.stderr)
+        return 1
+    finally:
+        os.chdir("/")
+        shutil.rmtree(top, ignore_errors=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
