@@ -15,7 +15,12 @@ if TYPE_CHECKING:
     from nixpy.options import Options
     from nixpy.project import Project
 
-__all__ = ["compose"]
+__all__ = ["compose", "prompt_of"]
+
+
+def prompt_of(root: str) -> str:
+    """Return what a prompt shows for the environment of a directory: its name, as text."""
+    return os.fsencode(os.path.basename(root)).decode("utf-8", "replace") or "root"
 
 
 def compose(
@@ -34,10 +39,10 @@ def compose(
         operations += [
             Unset("PYTHONHOME"),
             Set("VIRTUAL_ENV", plan.prefix),
-            Set("VIRTUAL_ENV_PROMPT", os.path.basename(found.root) or "root"),
+            Set("VIRTUAL_ENV_PROMPT", prompt_of(found.root)),
         ]
         own_place = f"{found.root}/.venv"
-        linked = options.venv == "central" and can_link(own_place, plan.prefix)
+        linked = plan.is_central and can_link(own_place, plan.prefix)
         if linked or plan.prefix == os.path.realpath(own_place):
             operations.append(Unset("UV_PROJECT_ENVIRONMENT"))
         elif plan.prefix.startswith(found.root + "/"):
@@ -47,7 +52,7 @@ def compose(
             operations.append(Set("UV_PROJECT_ENVIRONMENT", relative))
         else:
             operations.append(Set("UV_PROJECT_ENVIRONMENT", plan.prefix))
-            if options.venv == "central":
+            if plan.is_central:
                 notices = (f"{own_place} is in the way of the link to {plan.prefix}",)
     for one in path:
         if ":" in one:

@@ -14,6 +14,7 @@ from nixpy.inputs import (
     Input,
     digest,
     fingerprint,
+    is_text,
     observe_program,
     observe_variable,
     observe_variables,
@@ -163,6 +164,7 @@ def _plan(
         directory=project.root,
         root=found.root,
         prefix=prefix,
+        is_central=_is_central(options, found),
         requirements=requirements,
         whole_workspace=in_workspace and not found.has_package_conflicts,
         exact=exact,
@@ -171,7 +173,7 @@ def _plan(
 
 
 def _prefix(options: Options, found: Survey, environ: Mapping[str, str], platform: str) -> str:
-    if options.venv != "central":
+    if not _is_central(options, found):
         return os.path.realpath(os.path.join(found.root, options.venv))
     data = nixpy_directory("data", environ, platform)
     if data is None:
@@ -184,6 +186,14 @@ def _prefix(options: Options, found: Survey, environ: Mapping[str, str], platfor
     name = "".join(c if c.isalnum() or c in "-_." else "-" for c in name) or "root"
     unique = digest(os.fsencode(found.root))[:8]
     return os.path.realpath(f"{data}/environments/{name}-{unique}")
+
+
+def _is_central(options: Options, found: Survey) -> bool:
+    """Whether the environment lies outside of the project.
+
+    It has to where the project's path is not UTF-8: neither uv 0.13 nor venv can make one there.
+    """
+    return options.venv == "central" or not is_text(found.root)
 
 
 def _inputs(

@@ -8,11 +8,9 @@ On the path that must start fast: see :mod:`nixpy.inputs`.
 
 from __future__ import annotations
 
-import os
-
 from nixpy import cache
 from nixpy.errors import ManifestError
-from nixpy.inputs import NO_TIME, Input, observe
+from nixpy.inputs import NO_TIME, Input, is_text, observe
 from nixpy.marker import is_synced_to, marker_mtime, marker_path
 from nixpy.stamp import remove_stamp, write_stamp
 from nixpy.version import __version__
@@ -79,12 +77,4 @@ def watched_paths(inputs: tuple[Input, ...], prefix: str) -> tuple[str, ...]:
     paths = [one.name for one in inputs if one.kind in {"file", "directory", "program"}]
     if prefix:
         paths.append(marker_path(prefix))
-    return tuple(path for path in dict.fromkeys(paths) if _is_text(path))
-
-
-def _is_text(path: str) -> bool:
-    try:
-        os.fsencode(path).decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
+    return tuple(path for path in dict.fromkeys(paths) if is_text(path))

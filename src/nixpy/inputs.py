@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Kind = Literal["file", "directory", "program", "variable", "variables", "text"]
 
-__all__ = ["ABSENT", "Input", "ObservedFiles", "fingerprint", "observe"]
+__all__ = ["ABSENT", "Input", "ObservedFiles", "fingerprint", "is_text", "observe"]
 
 ABSENT = ""
 """The value of a file, directory or variable that is not there."""
@@ -158,6 +158,11 @@ def fingerprint(inputs: Iterable[Input], root: str) -> str:
 
     lines = sorted({(one.kind, relative(one.name), one.value) for one in inputs})
     return digest(*(os.fsencode(part) for line in lines for part in line))
+
+
+def is_text(path: str) -> bool:
+    """Return whether the bytes of a path are UTF-8 (others are surrogates in a ``str``)."""
+    return not any("\udc80" <= character <= "\udcff" for character in path)
 
 
 class ObservedFiles:

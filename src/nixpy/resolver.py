@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from nixpy import cache
 from nixpy.activation import base_environment
+from nixpy.composition import prompt_of
 from nixpy.derivation import derive, settled
 from nixpy.directories import nixpy_directory
 from nixpy.environment import Environment, Set
@@ -237,7 +238,7 @@ class Resolver:
                 plan,
                 manager=manager,
                 request=before.request,
-                name=os.path.basename(before.survey.root) or "root",
+                name=prompt_of(before.survey.root),
                 environ=self.environ,
                 runner=self.runner,
                 state_directory=nixpy_directory("state", self.environ, self.platform),

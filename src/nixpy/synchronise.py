@@ -99,7 +99,7 @@ def synchronise(
                 where=str(error.filename or plan.prefix),
                 next='Make room, or make it writable; `venv = "central"` puts it elsewhere.',
             ) from None
-        if plan.options.venv == "central":
+        if plan.is_central:
             link(f"{plan.root}/.venv", plan.prefix)
 
 
@@ -147,7 +147,7 @@ class _Work:
         return None
 
     def _made_anew(self, why: str) -> None:
-        self.session.log.write(f"making {self.plan.prefix} anew: {why}\n".encode())
+        self.session.log.write(os.fsencode(f"making {self.plan.prefix} anew: {why}\n"))
         interpreter = self._interpreter()
         with self.prefix.made_anew(self.manager):
             manager = find_manager(self.manager)

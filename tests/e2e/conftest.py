@@ -42,7 +42,8 @@ class World:
             check=False,
         )
         if check and done.returncode:
-            pytest.fail(f"{argv} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
+            said = ascii(f"{argv} ended with {done.returncode}: {done.stdout} {done.stderr}")
+            pytest.fail(said.replace("\\n", "\n"))
         return done
 
     def nixpy(

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 PROJECT = '[project]\nname = "demo"\nversion = "1"\n'
 
-CASES = {
+CASES: dict[str, tuple[dict[str, str | bytes], int, str]] = {
     "broken TOML": ({"pyproject.toml": "[project\n"}, 1, "pyproject.toml:1"),
     "broken nixpy.toml": ({"nixpy.toml": "a = \n", "requirements.txt": ""}, 1, "nixpy.toml:1"),
     "a file that is not UTF-8": ({"pyproject.toml": b"a = '\xff'\n"}, 1, "pyproject.toml:1"),

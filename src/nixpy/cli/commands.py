@@ -60,7 +60,8 @@ def run_command(arguments: list[str]) -> int:
 
 def tell(line: str) -> None:
     """Say one line to the user."""
-    click.echo(f"nixpy: {line}", err=True)
+    sys.stderr.buffer.write(os.fsencode(f"nixpy: {line}\n"))
+    sys.stderr.buffer.flush()
 
 
 def tell_error(error: NixpyError) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
@@ -24,6 +25,7 @@ class Plan:
         directory: real path of the project, the working directory of the manager.
         root: real path of the workspace's root, or of the project.
         prefix: real path of the virtual environment.
+        is_central: whether that lies outside of the project, which links to it.
         requirements: absolute paths of requirements files, or of ``pylock.toml``.
         whole_workspace: install every member of the workspace.
         exact: remove what is not asked for.
@@ -35,6 +37,7 @@ class Plan:
     directory: str
     root: str
     prefix: str
+    is_central: bool
     requirements: tuple[str, ...]
     whole_workspace: bool
     exact: bool
@@ -62,7 +65,7 @@ class Session:
 
     def show(self, argv: list[str], *, cwd: str, environ: Mapping[str, str]) -> int:
         """Run a program where the user sees its progress; return its status."""
-        self.log.write(f"\n$ {' '.join(argv)}\n".encode(errors="surrogateescape"))
+        self.log.write(os.fsencode(f"\n$ {' '.join(argv)}\n"))
         self.log.flush()
         return self.runner.show(
             argv, cwd=cwd, environ=environ, log=self.log, keep_open=self.keep_open

@@ -24,7 +24,7 @@ class Pip:
 
     def create(self, interpreter: str, prefix: str, *, name: str, session: Session) -> int:
         """See :meth:`nixpy.managers.Manager.create`."""
-        argv = [interpreter, "-m", "venv", "--prompt", name, prefix]
+        argv = [interpreter, "-m", "venv", f"--prompt={name}", prefix]
         status = session.show(argv, cwd=os.path.dirname(prefix), environ=session.environ)
         if status == 0:
             # As uv does, and as venv itself does since Python 3.13.

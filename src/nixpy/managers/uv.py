@@ -28,7 +28,7 @@ class Uv:
     def create(self, interpreter: str, prefix: str, *, name: str, session: Session) -> int:
         """See :meth:`nixpy.managers.Manager.create`."""
         argv = [session.uv, "venv", "--quiet", "--allow-existing", "--no-project", "--no-config"]
-        argv += ["--python", interpreter, "--prompt", name, prefix]
+        argv += [f"--python={interpreter}", f"--prompt={name}", prefix]
         return session.show(argv, cwd=os.path.dirname(prefix), environ=session.environ)
 
     def install(self, plan: Plan, session: Session) -> int:
@@ -97,12 +97,12 @@ def _pip_arguments(plan: Plan) -> Iterator[str]:
     options = plan.options
     if plan.install == "pylock" and plan.exact:
         yield "sync"
-        yield from plan.requirements
+        yield from _relative(plan)
     else:
         yield "install"
         if plan.exact:
             yield "--exact"
-        for path in plan.requirements:
+        for path in _relative(plan):
             yield from ("--requirement", path)
     if plan.reinstall:
         yield "--reinstall"
@@ -111,6 +111,12 @@ def _pip_arguments(plan: Plan) -> Iterator[str]:
     yield from _chosen(options.extras, "extra")
     for group in options.groups:
         yield from ("--group", group)
+
+
+def _relative(plan: Plan) -> Iterator[str]:
+    # uv takes no argument that is not UTF-8, and works in a directory whose path is none.
+    for path in plan.requirements:
+        yield os.path.relpath(path, plan.directory)
 
 
 def _chosen(names: tuple[str, ...], kind: str) -> Iterator[str]:
