@@ -1,8 +1,9 @@
 # shellcheck shell=bash
 # Sets up what the other scripts need, in folders that git ignores. Sourced from the top of a clone.
 
-# What a login shell may have set, and what is about another environment than ours.
-unset PYTHONDONTWRITEBYTECODE PYTHONHOME PYTHONPATH VIRTUAL_ENV UV_PROJECT_ENVIRONMENT
+# What a login shell may have set that changes how Python runs, or is about another environment.
+unset PYTHONDONTWRITEBYTECODE PYTHONPYCACHEPREFIX PYTHONOPTIMIZE PYTHONHOME PYTHONPATH PYTHONSTARTUP \
+  PYTHONWARNINGS VIRTUAL_ENV UV_PROJECT_ENVIRONMENT UV_PYTHON PIP_TARGET PIP_PREFIX PIP_REQUIRE_VIRTUALENV
 
 # Usage: say TEXT
 say() {
@@ -25,7 +26,8 @@ quietly() {
 
 # Usage: install_packages COMMAND=PACKAGE...
 #
-# Installs Debian packages for the commands that are missing, where that is allowed.
+# Installs Debian packages for the commands that are missing, where that is allowed. What could not
+# be installed is not tried again by the next run, only named.
 install_packages() {
   local pair missing=() commands=() as_root=()
   for pair in "$@"; do
@@ -46,14 +48,24 @@ install_packages() {
     fi
     as_root=(sudo -n)
   fi
+  local tried=.cache/packages-that-failed
+  if [[ -f $tried && $(<"$tried") == "${missing[*]}" ]]; then
+    say "could not be installed before: ${missing[*]} (rm $tried to try again)"
+    return 0
+  fi
   say "installing ${missing[*]}"
   quietly "${as_root[@]}" apt-get update || say "apt-get update failed; going on"
-  local package
-  quietly "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y "${missing[@]}" ||
+  local package failed=() install=(env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends)
+  if ! quietly "${as_root[@]}" "${install[@]}" "${missing[@]}"; then
     for package in "${missing[@]}"; do
-      quietly "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y "$package" ||
-        say "could not install $package; what needs it is skipped"
+      quietly "${as_root[@]}" "${install[@]}" "$package" || failed+=("$package")
     done
+  fi
+  if ((${#failed[@]})); then
+    say "could not install ${failed[*]}; what needs them is skipped"
+    mkdir -p .cache
+    printf '%s\n' "${failed[*]}" >"$tried"
+  fi
 }
 
 # Usage: find_python
@@ -61,7 +73,7 @@ install_packages() {
 # Sets REPLY to a Python of 3.10 or later that runs.
 find_python() {
   local candidate
-  for candidate in python3 python3.13 python3.12 python3.11 python3.10 python; do
+  for candidate in python3 python3.{14,13,12,11,10} python; do
     REPLY=$("$candidate" -c 'import sys; print(sys.executable if sys.version_info >= (3, 10) else "")' 2>/dev/null) || continue
     if [[ -n $REPLY ]]; then
       return 0
@@ -71,25 +83,52 @@ find_python() {
   return 1
 }
 
+# Usage: make_environment PYTHON
+#
+# Makes .venv with uv in it. Debian's python3 lacks the means (ensurepip) until python3-venv is there.
+make_environment() {
+  local python=$1 tag
+  rm -rf .venv
+  if ! "$python" -c 'import ensurepip' 2>/dev/null; then
+    tag=$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])') || return 1
+    install_packages "ensurepip=$tag"
+  fi
+  if "$python" -c 'import ensurepip' 2>/dev/null; then
+    quietly "$python" -m venv .venv || return 1
+    quietly .venv/bin/python -m pip install --disable-pip-version-check uv
+  elif "$python" -m pip --version >/dev/null 2>&1; then
+    quietly "$python" -m venv --without-pip .venv || return 1
+    quietly "$python" -m pip install --disable-pip-version-check --upgrade --target .cache/uv uv || return 1
+    PYTHONPATH=.cache/uv quietly "$python" -m uv pip install --python .venv/bin/python pip uv
+  else
+    say "$python has neither ensurepip nor pip: install python3-venv, and run this again"
+    return 1
+  fi
+}
+
 # Usage: set_up_python
 #
 # Makes .venv with nixpy and everything it is developed with; does nothing when that is there.
 set_up_python() {
   local REPLY wanted
-  wanted=$(cksum pyproject.toml)
-  if [[ -x .venv/bin/nixpy && -f .venv/set-up-from && $(<.venv/set-up-from) == "$wanted" ]]; then
+  wanted="$(cksum pyproject.toml) $PWD"
+  if [[ -x .venv/bin/nixpy && -x .venv/bin/python && -f .venv/set-up-from && $(<.venv/set-up-from) == "$wanted" ]]; then
     return 0
   fi
-  find_python || return 1
-  say "making .venv with $REPLY"
-  if ! "$REPLY" -c 'import ensurepip' 2>/dev/null; then
-    install_packages "no-ensurepip=python3-venv"
+  # An environment that was moved here with its folder has scripts that lead elsewhere.
+  if ! { [[ -x .venv/bin/uv ]] && grep -qF "$PWD/.venv" .venv/bin/activate; }; then
+    find_python || return 1
+    say "making .venv with $REPLY"
+    make_environment "$REPLY" || return 1
   fi
-  rm -rf .venv
-  quietly "$REPLY" -m venv .venv || return 1
-  quietly .venv/bin/python -m pip install --disable-pip-version-check uv || return 1
-  # uv's console scripts start faster than pip's: what the tests measure is nixpy.
-  quietly .venv/bin/uv pip install --python .venv/bin/python --editable . --group dev || return 1
+  say "installing nixpy and what it is developed with into .venv"
+  # uv's console scripts start faster than those of older pips, and what the tests measure is nixpy.
+  if ! quietly .venv/bin/uv pip install --quiet --python .venv/bin/python --editable . --group dev; then
+    # uv does not read pip's configuration, where the only index may stand.
+    say "uv could not; trying with pip"
+    quietly .venv/bin/python -m pip install --disable-pip-version-check --upgrade 'pip>=25.1' || return 1
+    quietly .venv/bin/python -m pip install --disable-pip-version-check --editable . --group dev || return 1
+  fi
   printf '%s\n' "$wanted" >.venv/set-up-from
 }
 
@@ -98,7 +137,11 @@ set_up_python() {
 # Installs nushell from npm, where there is an npm.
 set_up_nushell() {
   export NIXPY_TEST_NODE_MODULES=$PWD/.cache/node/node_modules
-  if [[ -d $NIXPY_TEST_NODE_MODULES/@nushell ]] || ! type -P npm >/dev/null; then
+  if [[ -d $NIXPY_TEST_NODE_MODULES/nushell ]] || type -P nu >/dev/null; then
+    return 0
+  fi
+  if ! type -P npm >/dev/null; then
+    say "no npm to install nushell with: what needs it is skipped"
     return 0
   fi
   say "installing nushell"
@@ -109,7 +152,16 @@ set_up_nushell() {
 # Usage: set_up_tests
 set_up_tests() {
   install_packages git=git direnv=direnv zsh=zsh fish=fish tcsh=tcsh elvish=elvish dash=dash \
-    strace=strace shellcheck=shellcheck pkill=procps nix=nix-bin hyperfine=hyperfine
+    strace=strace shellcheck=shellcheck pkill=procps nix=nix-bin
   set_up_python || return 1
   set_up_nushell
+}
+
+# Usage: run_pytest ARGUMENT...
+#
+# Runs pytest on as many workers as there are processors, at least 2: most tests wait for programs.
+run_pytest() {
+  local workers
+  workers=$(nproc 2>/dev/null) || workers=2
+  .venv/bin/python -m pytest -n "$((workers < 2 ? 2 : workers > 8 ? 8 : workers))" "$@"
 }
