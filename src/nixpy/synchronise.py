@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import glob
+import io
 import os
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from nixpy.errors import EnvironmentUnusable, NixpyError, SyncFailed
 from nixpy.inputs import digest
@@ -237,13 +238,23 @@ def _log(state_directory: str | None, prefix: str) -> Iterator[BinaryIO]:
         if path is None:
             raise FileNotFoundError
         os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
-        file = open(path, "wb", buffering=0, opener=_private)  # noqa: SIM115
+        file = _Log(path, "w", opener=_private)
     except OSError:
-        file = open(os.devnull, "wb", buffering=0)  # noqa: SIM115
+        file = _Log(os.devnull, "w")
     with file:
         # So that `nixpy gc` knows whose log it is.
         file.write(os.fsencode(prefix).replace(b"\n", b" ") + b"\n")
-        yield file
+        yield cast("BinaryIO", file)
+
+
+class _Log(io.FileIO):
+    """A log, which on a full disk ends early: the sync itself goes on."""
+
+    def write(self, data: Any, /) -> int:
+        try:
+            return super().write(data) or 0
+        except OSError:
+            return len(data)
 
 
 def _private(path: str, flags: int) -> int:

@@ -131,8 +131,8 @@ def with_watches(
 ) -> str | None:
     """Return ``DIRENV_WATCHES`` with the inputs of an entry, as direnv itself prints it.
 
-    Kept with the entry's stamp, so that the next time nobody has to ask. ``None`` where direnv
-    fails.
+    Kept with the entry's stamp, so that the next time nobody has to ask; written also where it
+    was known, since whoever gets here had no stamp that held. ``None`` where direnv fails.
     """
     before = environ.get(WATCHES, "")
     top = nixpy_directory("cache", environ)
@@ -145,8 +145,6 @@ def with_watches(
             return None
         pairs = (*entry.watches, (before, after))[-LARGEST_NUMBER_OF_PAIRS:]
         entry = entry._replace(watches=pairs)
-    elif directory and os.path.exists(f"{directory}/stamp"):
-        return after
     if top and directory:
         try:
             keep_entry(directory, top, entry)
