@@ -55,10 +55,13 @@ def test_a_real_project_is_entered(real: Real, world: World, package_cache: Path
     project = world.project(real.name, real.envrc)
     unpack(archive, project)
     assert decided_by(project) == real.rule
+    lock = project.path / "uv.lock"
+    published = lock.read_bytes() if lock.exists() else None
 
     entered = project.entered()
 
     assert entered.synced, entered.stderr
+    assert published is None or lock.read_bytes() == published
     place = project.python(f"import {real.package}; print({real.package}.__file__)")
     assert Path(place).is_relative_to(project.path / real.root)
     assert ".venv" not in Path(place).relative_to(project.path).parts
