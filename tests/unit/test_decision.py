@@ -1,285 +1,427 @@
-"""The decision table, as a table: small trees and what is decided for each."""
-
 from __future__ import annotations
 
+import itertools
 import os
-from typing import TYPE_CHECKING
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from nixpy.decision import Decision, decide
-from nixpy.errors import NixpyError, NothingToDo, NotYetSupported, UsageError
+from nixpy.decision import RULES, Decision, decide
+from nixpy.errors import ManifestError, NixpyError, NothingToDo, NotYetSupported, UsageError
 from nixpy.files import DiskFiles
+from nixpy.flags import parse_flags
 from nixpy.manifests.survey import survey
 from nixpy.options import load_options
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-PROJECT = '[project]\nname = "demo"\nversion = "1"\n'
-GROUPS = '[dependency-groups]\ndev = ["attrs"]\n'
-POETRY = '[tool.poetry]\nname = "demo"\n'
-UV = PROJECT + "[tool.uv]\n"
+PROJECT = '[project]\nname = "a"\nversion = "1"\n'
+GROUPS = '[dependency-groups]\ndev = ["b"]\n'
+POETRY = '[tool.poetry]\nname = "a"\n'
 RUFF = "[tool.ruff]\nline-length = 100\n"
-WORKSPACE = PROJECT + '[tool.uv.workspace]\nmembers = ["packages/*"]\n'
+UV_TABLE = "[tool.uv]\npackage = false\n"
+UV_INDEX = '[[tool.uv.index]]\nname = "own"\nurl = "https://index.example/simple"\n'
+LOCK = "version = 1\n"
+PYLOCK = 'lock-version = "1.0"\ncreated-by = "x"\npackages = []\n'
+INDEX = "https://index.example/simple"
+PIP_CONF = f"[global]\nindex-url = {INDEX}\n"
+WORKSPACE = PROJECT + '[tool.uv.workspace]\nmembers = ["members/*"]\n'
 
-INDEX = {"PIP_INDEX_URL": "https://index.example/simple"}
-LINKS = {"PIP_FIND_LINKS": "/wheels"}
-HOST = {"PIP_TRUSTED_HOST": "index.example"}
+
+def member(name: str) -> str:
+    return f'[project]\nname = "{name}"\nversion = "1"\n'
 
 
-def decided(
-    root: Path, files: dict[str, str], environ: dict[str, str], flags: dict[str, object]
-) -> Decision:
+class Row(NamedTuple):
+    """A layout, and what is decided for it."""
+
+    files: dict[str, str]
+    expected: tuple[str, str, int, str, str] | type[NixpyError]
+    """Manager, install, rule, what it rests on and what is passed over, separated by spaces."""
+    flags: str = ""
+    environ: dict[str, str] = {}
+    at: str = ""
+    """The project, where that is not the tree's top."""
+
+
+UV_PROJECT = ("uv", "project", 6, "pyproject.toml", "")
+BY_PIP = ("pip", "requirements", 7, "requirements.txt", "")
+BY_UV = ("uv", "requirements", 7, "requirements.txt", "")
+REQUIREMENTS = {"requirements.txt": "a\n"}
+
+ROWS = {
+    # Rule 1: what is asked for.
+    "requirements are asked for": Row(
+        {"dev.txt": "a\n", "pyproject.toml": PROJECT},
+        ("uv", "requirements", 1, "dev.txt", "pyproject.toml"),
+        "--requirements dev.txt",
+    ),
+    "requirements are asked for beside a lock file": Row(
+        {"dev.txt": "a\n", "pyproject.toml": PROJECT, "uv.lock": LOCK},
+        ("uv", "requirements", 1, "dev.txt", "uv.lock pyproject.toml"),
+        "--requirements dev.txt",
+    ),
+    "two requirements files are asked for": Row(
+        {"dev.txt": "a\n", "test.txt": "b\n"},
+        ("uv", "requirements", 1, "test.txt dev.txt", ""),
+        "--requirements test.txt --requirements dev.txt",
+    ),
+    "requirements by tool.nixpy": Row(
+        {"dev.txt": "a\n", "pyproject.toml": '[tool.nixpy]\nrequirements = ["dev.txt"]\n'},
+        ("uv", "requirements", 1, "dev.txt", ""),
+    ),
+    "requirements asked for are missing": Row(
+        {"requirements.txt": "a\n"}, UsageError, "--requirements dev.txt"
+    ),
+    "none is asked for": Row(
+        {"pyproject.toml": PROJECT}, ("none", "nothing", 1, "", "pyproject.toml"), "--manager none"
+    ),
+    "none is asked for where nothing is": Row({}, ("none", "nothing", 1, "", ""), "--manager none"),
+    "pip is asked for a project": Row(
+        {"pyproject.toml": PROJECT, "uv.lock": LOCK},
+        ("pip", "editable", 1, "uv.lock pyproject.toml", ""),
+        "--manager pip",
+    ),
+    "pip is asked for requirements": Row(
+        REQUIREMENTS, ("pip", "requirements", 1, "requirements.txt", ""), "--manager pip"
+    ),
+    "pip is asked for a pylock alone": Row({"pylock.toml": PYLOCK}, UsageError, "--manager pip"),
+    "pip is asked for where nothing is": Row({}, UsageError, "--manager pip"),
+    "uv is asked for where nothing is": Row({}, UsageError, "--manager uv"),
+    "uv is asked for beside a conda manifest": Row(
+        {"pyproject.toml": PROJECT, "environment.yml": "name: a\n"},
+        ("uv", "project", 1, "pyproject.toml", "environment.yml"),
+        "--manager uv",
+    ),
+    "uv is asked for against pip's index": Row(
+        REQUIREMENTS,
+        ("uv", "requirements", 1, "requirements.txt", ""),
+        "--manager uv",
+        {"PIP_INDEX_URL": INDEX},
+    ),
+    "mamba is asked for": Row({"environment.yml": ""}, NotYetSupported, "--manager mamba"),
+    # Rule 2: lock files of the standard and of uv.
+    "uv.lock": Row(
+        {"pyproject.toml": PROJECT, "uv.lock": LOCK},
+        ("uv", "project", 2, "uv.lock pyproject.toml", ""),
+    ),
+    "uv.lock without pyproject": Row({"uv.lock": LOCK}, NothingToDo),
+    "uv.lock before requirements": Row(
+        {"pyproject.toml": PROJECT, "uv.lock": LOCK, **REQUIREMENTS},
+        ("uv", "project", 2, "uv.lock pyproject.toml", "requirements.txt"),
+    ),
+    "uv.lock before a conda lock": Row(
+        {"pyproject.toml": PROJECT, "uv.lock": LOCK, "conda-lock.yml": ""},
+        ("uv", "project", 2, "uv.lock pyproject.toml", "conda-lock.yml"),
+    ),
+    "pylock": Row({"pylock.toml": PYLOCK}, ("uv", "pylock", 2, "pylock.toml", "")),
+    "pylock beside a pyproject": Row(
+        {"pylock.toml": PYLOCK, "pyproject.toml": PROJECT},
+        ("uv", "pylock", 2, "pylock.toml", "pyproject.toml"),
+    ),
+    "pylock and uv.lock": Row(
+        {"pylock.toml": PYLOCK, "pyproject.toml": PROJECT, "uv.lock": LOCK},
+        ("uv", "project", 2, "uv.lock pyproject.toml", "pylock.toml"),
+    ),
+    # Rules 3 to 5: what this version cannot sync.
+    "conda lock": Row({"conda-lock.yml": ""}, NotYetSupported),
+    "conda lock before a pyproject": Row(
+        {"conda-linux-64.lock": "", "pyproject.toml": PROJECT}, NotYetSupported
+    ),
+    "explicit requirements are a conda lock": Row(
+        {"requirements.txt": "# platform: linux-64\n@EXPLICIT\nhttps://x.example/a\n"},
+        NotYetSupported,
+    ),
+    "conda manifest": Row({"environment.yml": "name: a\n"}, NotYetSupported),
+    "conda manifest of the other spelling": Row({"environment.yaml": ""}, NotYetSupported),
+    "poetry.lock": Row({"poetry.lock": "", "pyproject.toml": POETRY}, NotYetSupported),
+    "pdm.lock": Row({"pdm.lock": "", "pyproject.toml": PROJECT}, NotYetSupported),
+    "Pipfile.lock": Row({"Pipfile.lock": "{}"}, NotYetSupported),
+    # Rule 6: pyproject.toml.
+    "project": Row({"pyproject.toml": PROJECT}, UV_PROJECT),
+    "groups alone": Row({"pyproject.toml": GROUPS}, UV_PROJECT),
+    "poetry's table alone": Row(
+        {"pyproject.toml": POETRY}, ("uv", "editable", 6, "pyproject.toml", "")
+    ),
+    "only ruff's table": Row({"pyproject.toml": RUFF}, NothingToDo),
+    "only ruff's table beside requirements": Row({"pyproject.toml": RUFF, **REQUIREMENTS}, BY_UV),
+    "only uv's table": Row({"pyproject.toml": UV_TABLE}, NothingToDo),
+    "empty pyproject": Row({"pyproject.toml": ""}, NothingToDo),
+    "malformed pyproject": Row({"pyproject.toml": "[project\n"}, ManifestError),
+    "project before requirements": Row(
+        {"pyproject.toml": PROJECT, **REQUIREMENTS},
+        ("uv", "project", 6, "pyproject.toml", "requirements.txt"),
+    ),
+    "project before setup.py": Row(
+        {"pyproject.toml": PROJECT, "setup.py": ""},
+        ("uv", "project", 6, "pyproject.toml", "setup.py"),
+    ),
+    "project under pip's index": Row(
+        {"pyproject.toml": PROJECT},
+        ("pip", "editable", 6, "pyproject.toml", ""),
+        environ={"PIP_INDEX_URL": INDEX},
+    ),
+    "project with uv's table under pip's index": Row(
+        {"pyproject.toml": PROJECT + UV_TABLE}, UV_PROJECT, environ={"PIP_INDEX_URL": INDEX}
+    ),
+    "project under both indexes": Row(
+        {"pyproject.toml": PROJECT},
+        UV_PROJECT,
+        environ={"PIP_INDEX_URL": INDEX, "UV_DEFAULT_INDEX": INDEX},
+    ),
+    # Rule 7: requirements.txt, by uv unless that would not honour what pip was told.
+    "requirements": Row(REQUIREMENTS, BY_UV),
+    "empty requirements": Row({"requirements.txt": ""}, BY_UV),
+    "requirements of another name": Row({"requirements-dev.txt": "a\n"}, NothingToDo),
+    "requirements before setup.py": Row(
+        {**REQUIREMENTS, "setup.py": ""}, ("uv", "requirements", 7, "requirements.txt", "setup.py")
+    ),
+    "an index in the requirements": Row({"requirements.txt": f"-i {INDEX}\na\n"}, BY_UV),
+    "an option that uv ignores": Row(
+        {"requirements.txt": "--trusted-host index.example\na\n"}, BY_PIP
+    ),
+    "an included option that uv ignores": Row(
+        {"requirements.txt": "-r base.txt\n", "base.txt": "--trusted-host index.example\na\n"},
+        BY_PIP,
+    ),
+    "requirements that include themselves": Row(
+        {"requirements.txt": "-r requirements.txt\n"}, ManifestError
+    ),
+    "pip's extra index": Row(REQUIREMENTS, BY_PIP, environ={"PIP_EXTRA_INDEX_URL": INDEX}),
+    "an empty variable of pip's": Row(REQUIREMENTS, BY_UV, environ={"PIP_INDEX_URL": ""}),
+    "an unrelated variable of pip's": Row(REQUIREMENTS, BY_UV, environ={"PIP_NO_COLOR": "1"}),
+    "pip without index": Row(REQUIREMENTS, BY_PIP, environ={"PIP_NO_INDEX": "1"}),
+    "pip not without index": Row(REQUIREMENTS, BY_UV, environ={"PIP_NO_INDEX": "0"}),
+    "pip's and uv's extra index": Row(
+        REQUIREMENTS, BY_UV, environ={"PIP_EXTRA_INDEX_URL": INDEX, "UV_INDEX": INDEX}
+    ),
+    "pip's links and uv's index": Row(
+        REQUIREMENTS, BY_PIP, environ={"PIP_FIND_LINKS": "/l", "UV_INDEX": INDEX}
+    ),
+    "pip's and uv's links": Row(
+        REQUIREMENTS, BY_UV, environ={"PIP_FIND_LINKS": "/l", "UV_FIND_LINKS": "/l"}
+    ),
+    "pip's host": Row(REQUIREMENTS, BY_PIP, environ={"PIP_TRUSTED_HOST": "index.example"}),
+    "pip's and uv's host": Row(
+        REQUIREMENTS, BY_UV, environ={"PIP_TRUSTED_HOST": "h", "UV_INSECURE_HOST": "h"}
+    ),
+    "pip's and uv's constraint": Row(
+        REQUIREMENTS, BY_UV, environ={"PIP_CONSTRAINT": "c", "UV_CONSTRAINT": "c"}
+    ),
+    "pip.conf": Row({**REQUIREMENTS, "~/.config/pip/pip.conf": PIP_CONF}, BY_PIP),
+    "old pip.conf": Row({**REQUIREMENTS, "~/.pip/pip.conf": PIP_CONF}, BY_PIP),
+    "pip.conf says nothing of indexes": Row(
+        {**REQUIREMENTS, "~/.config/pip/pip.conf": "[global]\ntimeout = 3\n"}, BY_UV
+    ),
+    "pip.conf for another command": Row(
+        {**REQUIREMENTS, "~/.config/pip/pip.conf": PIP_CONF.replace("global", "wheel")}, BY_UV
+    ),
+    "pip.conf is malformed": Row({**REQUIREMENTS, "~/.pip/pip.conf": "index-url\n"}, ManifestError),
+    "pip.conf is off": Row(
+        {**REQUIREMENTS, "~/.pip/pip.conf": PIP_CONF},
+        BY_UV,
+        environ={"PIP_CONFIG_FILE": "/dev/null"},
+    ),
+    "pip.conf and uv.toml": Row(
+        {
+            **REQUIREMENTS,
+            "~/.config/pip/pip.conf": PIP_CONF,
+            "~/.config/uv/uv.toml": f'index-url = "{INDEX}"\n',
+        },
+        BY_UV,
+    ),
+    "pip.conf and a uv.toml that does not count": Row(
+        {**REQUIREMENTS, "~/.pip/pip.conf": PIP_CONF, "uv.toml": f'index-url = "{INDEX}"\n'},
+        BY_PIP,
+        environ={"UV_NO_CONFIG": "1"},
+    ),
+    "pip.conf and uv's table": Row(
+        {**REQUIREMENTS, "~/.pip/pip.conf": PIP_CONF, "pyproject.toml": UV_INDEX}, BY_UV
+    ),
+    # Rules 8 to 10.
+    "setup.py": Row({"setup.py": ""}, NotYetSupported),
+    "setup.cfg": Row({"setup.cfg": ""}, NotYetSupported),
+    ".python-version": Row(
+        {".python-version": "3.12\n"}, ("uv", "nothing", 9, ".python-version", "")
+    ),
+    "empty .python-version": Row({".python-version": "# none\n"}, NothingToDo),
+    ".python-versions": Row(
+        {".python-versions": "# first\n3.12\n3.11\n"}, ("uv", "nothing", 9, ".python-versions", "")
+    ),
+    "python is asked for": Row({}, ("uv", "nothing", 9, "", ""), "--python 3.12"),
+    "python by variable": Row({}, ("uv", "nothing", 9, "", ""), environ={"NIXPY_PYTHON": "3.12"}),
+    ".python-version before a dev shell": Row(
+        {".python-version": "3.12", "flake.nix": ""},
+        ("uv", "nothing", 9, ".python-version", "flake.nix"),
+    ),
+    "flake.nix": Row({"flake.nix": "{}"}, NotYetSupported),
+    "shell.nix": Row({"shell.nix": "{}"}, NotYetSupported),
+    "nothing": Row({}, NothingToDo),
+    "only what is no manifest": Row({"README.md": "", "main.py": ""}, NothingToDo),
+    # Workspaces.
+    "workspace's root": Row(
+        {"pyproject.toml": WORKSPACE, "members/b/pyproject.toml": member("b"), "uv.lock": LOCK},
+        ("uv", "project", 2, "uv.lock pyproject.toml", ""),
+    ),
+    "workspace's member": Row(
+        {"pyproject.toml": WORKSPACE, "members/b/pyproject.toml": member("b"), "uv.lock": LOCK},
+        ("uv", "project", 2, "../../uv.lock pyproject.toml", ""),
+        at="members/b",
+    ),
+    "workspace's member without lock": Row(
+        {"pyproject.toml": WORKSPACE, "members/b/pyproject.toml": member("b")},
+        UV_PROJECT,
+        at="members/b",
+    ),
+    "beside the members": Row(
+        {"pyproject.toml": WORKSPACE, "other/pyproject.toml": member("b"), "uv.lock": LOCK},
+        UV_PROJECT,
+        at="other",
+    ),
+    "workspace's version file": Row(
+        {
+            "pyproject.toml": WORKSPACE,
+            "members/b/pyproject.toml": member("b"),
+            ".python-version": "3.12",
+        },
+        ("uv", "project", 6, "pyproject.toml", "../../.python-version"),
+        at="members/b",
+    ),
+}
+
+
+def create(base: Path, files: Mapping[str, str]) -> tuple[Path, dict[str, str]]:
+    home, top = base / "home", base / "project"
+    for directory in (home, top):
+        directory.mkdir(parents=True)
     for name, content in files.items():
-        path = root / name
+        path = home / name[2:] if name.startswith("~/") else top / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content)
-    everything = {"HOME": str(root / "home"), **environ}
-    options = load_options(str(root), flags=flags, environ=everything, files=DiskFiles())
-    found = survey(str(root), options, files=DiskFiles(), environ=everything, platform="linux")
+        path.write_text(content, encoding="utf-8")
+    return top, {"HOME": str(home), "XDG_CONFIG_DIRS": str(base / "nowhere")}
+
+
+def decision_for(
+    directory: Path, environ: Mapping[str, str], flags: Sequence[str] = ()
+) -> Decision:
+    root, files = os.path.realpath(directory), DiskFiles()
+    options = load_options(root, flags=parse_flags(flags), environ=environ, files=files)
+    found = survey(root, options, files=files, environ=environ, platform="linux")
     return decide(found, options)
 
 
-def named(paths: tuple[str, ...], root: Path) -> list[str]:
-    return [os.path.relpath(path, root) for path in paths]
+def shown(decision: Decision, directory: Path) -> tuple[str, str, int, str, str]:
+    def names(paths: tuple[str, ...]) -> str:
+        return " ".join(os.path.relpath(path, os.path.realpath(directory)) for path in paths)
+
+    return (
+        decision.manager,
+        decision.install,
+        decision.rule,
+        names(decision.rests_on),
+        names(decision.passed_over),
+    )
 
 
-Row = tuple[dict[str, str], dict[str, str], dict[str, object], str, str, int, list[str], list[str]]
+@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
+def test_the_layout_decides(row: Row, tmp_path: Path) -> None:
+    top, environ = create(tmp_path, row.files)
+    directory = top / row.at
+    environ |= row.environ
+    if isinstance(row.expected, tuple):
+        decision = decision_for(directory, environ, row.flags.split())
+        assert shown(decision, directory) == row.expected
+        assert decision.reason
+    else:
+        with pytest.raises(row.expected) as caught:
+            decision_for(directory, environ, row.flags.split())
+        assert type(caught.value) is row.expected
+        assert caught.value.what
 
-# files, variables, flags → manager, install, rule, rests on, passed over
-TABLE: dict[str, Row] = {
-    "project": ({"pyproject.toml": PROJECT}, {}, {}, "uv", "project", 6, ["pyproject.toml"], []),
-    "groups": ({"pyproject.toml": GROUPS}, {}, {}, "uv", "project", 6, ["pyproject.toml"], []),
-    "poetry": ({"pyproject.toml": POETRY}, {}, {}, "uv", "editable", 6, ["pyproject.toml"], []),
-    "lock": (
-        {"pyproject.toml": PROJECT, "uv.lock": ""},
-        *({}, {}, "uv", "project", 2, ["uv.lock", "pyproject.toml"], []),
-    ),
-    "pylock": ({"pylock.toml": ""}, {}, {}, "uv", "pylock", 2, ["pylock.toml"], []),
-    "pylock and project": (
-        {"pylock.toml": "", "pyproject.toml": PROJECT},
-        *({}, {}, "uv", "pylock", 2, ["pylock.toml"], ["pyproject.toml"]),
-    ),
-    "both locks": (
-        {"pylock.toml": "", "pyproject.toml": PROJECT, "uv.lock": ""},
-        *({}, {}, "uv", "project", 2, ["uv.lock", "pyproject.toml"], ["pylock.toml"]),
-    ),
-    "a lock without its project": (
-        {"uv.lock": "", "requirements.txt": ""},
-        *({}, {}, "uv", "requirements", 7, ["requirements.txt"], []),
-    ),
-    "requirements": (
-        {"requirements.txt": ""},
-        *({}, {}, "uv", "requirements", 7, ["requirements.txt"], []),
-    ),
-    "project and requirements": (
-        {"pyproject.toml": PROJECT, "requirements.txt": ""},
-        *({}, {}, "uv", "project", 6, ["pyproject.toml"], ["requirements.txt"]),
-    ),
-    "ruff alone and requirements": (
-        {"pyproject.toml": RUFF, "requirements.txt": ""},
-        *({}, {}, "uv", "requirements", 7, ["requirements.txt"], []),
-    ),
-    "requirements that were asked for": (
-        {"pyproject.toml": PROJECT, "dev.txt": ""},
-        *({}, {"requirements": ("dev.txt",)}, "uv", "requirements", 1, ["dev.txt"]),
-        ["pyproject.toml"],
-    ),
-    "an index for pip": (
-        {"requirements.txt": ""},
-        *(INDEX, {}, "pip", "requirements", 7, ["requirements.txt"], []),
-    ),
-    "an index for both": (
-        {"requirements.txt": ""},
-        {**INDEX, "UV_INDEX_URL": "https://index.example/simple"},
-        *({}, "uv", "requirements", 7, ["requirements.txt"], []),
-    ),
-    "an index for uv by a newer name": (
-        {"requirements.txt": ""},
-        {**INDEX, "UV_DEFAULT_INDEX": "https://index.example/simple"},
-        *({}, "uv", "requirements", 7, ["requirements.txt"], []),
-    ),
-    "links for pip": (
-        {"requirements.txt": ""},
-        *(LINKS, {}, "pip", "requirements", 7, ["requirements.txt"], []),
-    ),
-    "links for pip, an index for uv": (
-        {"requirements.txt": ""},
-        {**LINKS, "UV_INDEX_URL": "https://index.example/simple"},
-        *({}, "pip", "requirements", 7, ["requirements.txt"], []),
-    ),
-    "a host that pip trusts": (
-        {"requirements.txt": ""},
-        *(HOST, {}, "pip", "requirements", 7, ["requirements.txt"], []),
-    ),
-    "a configuration file of pip": (
-        {"requirements.txt": "", "home/.config/pip/pip.conf": "[global]\nno-index = true\n"},
-        *({}, {}, "pip", "requirements", 7, ["requirements.txt"], []),
-    ),
-    "a configuration file of pip that is switched off": (
-        {"requirements.txt": "", "home/.config/pip/pip.conf": "[global]\nno-index = true\n"},
-        {"PIP_CONFIG_FILE": os.devnull},
-        *({}, "uv", "requirements", 7, ["requirements.txt"], []),
-    ),
-    "a setting of pip that does not matter": (
-        {"requirements.txt": ""},
-        {"PIP_TIMEOUT": "3"},
-        *({}, "uv", "requirements", 7, ["requirements.txt"], []),
-    ),
-    "an index for pip and one in uv.toml": (
-        {"requirements.txt": "", "uv.toml": 'index-url = "https://index.example/simple"\n'},
-        *(INDEX, {}, "uv", "requirements", 7, ["requirements.txt"], []),
-    ),
-    "an option that uv passes over": (
-        {"requirements.txt": "--pre\nattrs\n"},
-        *({}, {}, "pip", "requirements", 7, ["requirements.txt"], []),
-    ),
-    "an option that uv passes over, included": (
-        {"requirements.txt": "-r a/b.txt\n", "a/b.txt": "--prefer-binary\n"},
-        *({}, {}, "pip", "requirements", 7, ["requirements.txt"], []),
-    ),
-    "an index for pip and a project": (
-        {"pyproject.toml": PROJECT},
-        *(INDEX, {}, "pip", "editable", 6, ["pyproject.toml"], []),
-    ),
-    "an index for pip and a project for uv": (
-        {"pyproject.toml": UV},
-        *(INDEX, {}, "uv", "project", 6, ["pyproject.toml"], []),
-    ),
-    "an index for pip and a lock": (
-        {"pyproject.toml": PROJECT, "uv.lock": ""},
-        *(INDEX, {}, "uv", "project", 2, ["uv.lock", "pyproject.toml"], []),
-    ),
-    "a version alone": (
-        {".python-version": "3.12\n"},
-        *({}, {}, "uv", "nothing", 9, [".python-version"], []),
-    ),
-    "an option alone": ({}, {}, {"python": "3.12"}, "uv", "nothing", 9, [], []),
-    "a version and ruff": (
-        {".python-version": "3.12\n", "pyproject.toml": RUFF},
-        *({}, {}, "uv", "nothing", 9, [".python-version"], []),
-    ),
-    "a version and requirements": (
-        {".python-version": "3.12\n", "requirements.txt": ""},
-        *({}, {}, "uv", "requirements", 7, ["requirements.txt"], [".python-version"]),
-    ),
-    "none": (
-        {"pyproject.toml": PROJECT},
-        *({}, {"manager": "none"}, "none", "nothing", 1, [], ["pyproject.toml"]),
-    ),
-    "uv by name": (
-        {"requirements.txt": ""},
-        {**INDEX},
-        *({"manager": "uv"}, "uv", "requirements", 1, ["requirements.txt"], []),
-    ),
-    "pip by name": (
-        {"requirements.txt": ""},
-        *({}, {"manager": "pip"}, "pip", "requirements", 1, ["requirements.txt"], []),
-    ),
-    "pip by a variable, for a project": (
-        {"pyproject.toml": PROJECT},
-        *({"NIXPY_MANAGER": "pip"}, {}, "pip", "editable", 1, ["pyproject.toml"], []),
-    ),
-    "uv by name, past a conda manifest": (
-        {"environment.yml": "", "requirements.txt": ""},
-        *({}, {"manager": "uv"}, "uv", "requirements", 1, ["requirements.txt"]),
-        ["environment.yml"],
-    ),
-    "a project with a flake": (
-        {"pyproject.toml": PROJECT, "flake.nix": ""},
-        *({}, {}, "uv", "project", 6, ["pyproject.toml"], ["flake.nix"]),
-    ),
-    "a project with a setup.py": (
-        {"pyproject.toml": PROJECT, "setup.py": ""},
-        *({}, {}, "uv", "project", 6, ["pyproject.toml"], ["setup.py"]),
-    ),
-    "the root of a workspace": (
-        {"pyproject.toml": WORKSPACE, "packages/a/pyproject.toml": PROJECT.replace("demo", "a")},
-        *({}, {}, "uv", "project", 6, ["pyproject.toml"], []),
-    ),
+
+def test_the_rules_are_in_the_order_of_their_numbers() -> None:
+    numbers = [rule.number for rule in RULES]
+    assert numbers == sorted(numbers)
+    assert set(numbers) == set(range(1, 11))
+
+
+def test_what_uv_would_not_honour_is_named_and_its_password_is_not(tmp_path: Path) -> None:
+    top, environ = create(tmp_path, REQUIREMENTS)
+    environ["PIP_INDEX_URL"] = "https://user:secret@index.example/simple"
+    reason = decision_for(top, environ).reason
+    assert "index-url (variable PIP_INDEX_URL)" in reason
+    assert "secret" not in reason
+
+
+def test_an_option_that_uv_ignores_is_named_with_its_line(tmp_path: Path) -> None:
+    top, environ = create(tmp_path, {"requirements.txt": "a\n--trusted-host index.example\n"})
+    assert "--trusted-host (requirements.txt:2)" in decision_for(top, environ).reason
+
+
+def test_a_manager_without_work_is_an_error_that_says_who_asked(tmp_path: Path) -> None:
+    top, environ = create(tmp_path, {})
+    with pytest.raises(UsageError) as caught:
+        decision_for(top, {**environ, "NIXPY_MANAGER": "pip"})
+    assert caught.value.where == "variable NIXPY_MANAGER"
+
+
+def test_nothing_to_do_names_requirements_files_that_could_be_listed(tmp_path: Path) -> None:
+    top, environ = create(tmp_path, {"requirements-dev.txt": "a\n", "notes.txt": ""})
+    with pytest.raises(NothingToDo, match=r"requirements-dev\.txt") as caught:
+        decision_for(top, environ)
+    assert caught.value.where == os.path.realpath(top)
+    assert "notes.txt" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["environment.yml", "setup.py", "flake.nix", "poetry.lock"])
+def test_what_is_not_yet_supported_is_named(name: str, tmp_path: Path) -> None:
+    top, environ = create(tmp_path, {name: ""})
+    with pytest.raises(NotYetSupported) as caught:
+        decision_for(top, environ)
+    assert caught.value.where == os.path.join(os.path.realpath(top), name)
+
+
+CONTENTS = {
+    "pyproject.toml": PROJECT,
+    "uv.lock": LOCK,
+    "pylock.toml": PYLOCK,
+    "requirements.txt": "a\n",
+    "requirements-dev.txt": "b\n",
+    ".python-version": "3.12\n",
+    "environment.yml": "name: a\n",
+    "setup.py": "",
+    "flake.nix": "{}",
 }
 
 
-@pytest.mark.parametrize("case", sorted(TABLE))
-def test_the_first_rule_that_holds_decides(tmp_path: Path, case: str) -> None:
-    files, environ, flags, manager, install, rule, rests_on, passed_over = TABLE[case]
-    decision = decided(tmp_path, files, environ, flags)
-    assert (decision.manager, decision.install, decision.rule) == (manager, install, rule)
-    assert named(decision.rests_on, tmp_path) == rests_on
-    assert named(decision.passed_over, tmp_path) == passed_over
-    assert decision.reason
-
-
-def test_a_member_uses_the_lock_of_its_workspace(tmp_path: Path) -> None:
-    (tmp_path / "uv.lock").write_text("")
-    (tmp_path / "pyproject.toml").write_text(WORKSPACE)
-    member = tmp_path / "packages/a"
-    decision = decided(member, {"pyproject.toml": PROJECT}, {}, {})
-    assert (decision.manager, decision.install, decision.rule) == ("uv", "project", 2)
-    assert named(decision.rests_on, tmp_path) == ["uv.lock", "packages/a/pyproject.toml"]
-
-
-ERRORS: dict[str, tuple[dict[str, str], dict[str, object], type[NixpyError], str]] = {
-    "nothing": ({}, {}, NothingToDo, "nothing here that nixpy recognises"),
-    "ruff alone": ({"pyproject.toml": RUFF}, {}, NothingToDo, "pyproject.toml with [project]"),
-    "other requirements": ({"requirements-dev.txt": ""}, {}, NothingToDo, "requirements-dev.txt"),
-    "conda manifest": ({"environment.yml": ""}, {}, NotYetSupported, "environment.yml"),
-    "conda manifest by its long name": (
-        *({"environment.yaml": ""}, {}, NotYetSupported, "environment.yaml"),
-    ),
-    "conda manifest and project": (
-        *({"environment.yml": "", "pyproject.toml": PROJECT}, {}, NotYetSupported),
-        "environment.yml",
-    ),
-    "conda lock": ({"conda-lock.yml": ""}, {}, NotYetSupported, "conda-lock.yml"),
-    "explicit": ({"requirements.txt": "@EXPLICIT\n"}, {}, NotYetSupported, "requirements.txt"),
-    "poetry": ({"poetry.lock": "", "pyproject.toml": POETRY}, {}, NotYetSupported, "poetry.lock"),
-    "pdm": ({"pdm.lock": "", "pyproject.toml": PROJECT}, {}, NotYetSupported, "pdm.lock"),
-    "pipenv": ({"Pipfile.lock": "{}"}, {}, NotYetSupported, "Pipfile.lock"),
-    "setup": ({"setup.py": ""}, {}, NotYetSupported, "setup.py"),
-    "flake": ({"flake.nix": ""}, {}, NotYetSupported, "flake.nix"),
-    "mamba by name": ({"requirements.txt": ""}, {"manager": "mamba"}, NotYetSupported, "mamba"),
-    "pip for nothing": ({".python-version": "3"}, {"manager": "pip"}, UsageError, "manager pip"),
-    "missing requirements": ({}, {"requirements": ("no.txt",)}, UsageError, "no.txt"),
-}
-
-
-@pytest.mark.parametrize("case", sorted(ERRORS))
-def test_what_cannot_be_decided_names_the_manifest(tmp_path: Path, case: str) -> None:
-    files, flags, error, says = ERRORS[case]
-    with pytest.raises(error) as raised:
-        decided(tmp_path, files, {}, flags)
-    assert says in str(raised.value)
-
-
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data())
-def test_the_order_in_which_files_were_made_does_not_matter(
-    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
-) -> None:
-    files = {
-        "pyproject.toml": PROJECT,
-        "requirements.txt": "",
-        "setup.py": "",
-        "pylock.toml": "",
-        ".python-version": "3",
-        "flake.nix": "",
-    }
-    chosen = data.draw(st.sets(st.sampled_from(sorted(files)), min_size=1))
-    one, other = (data.draw(st.permutations(sorted(chosen))) for _ in range(2))
-
-    def outcome(order: list[str]) -> object:
-        root = tmp_path_factory.mktemp("tree")
+def outcome(names: Sequence[str]) -> object:
+    with tempfile.TemporaryDirectory() as base:
+        top, environ = create(Path(base), {name: CONTENTS[name] for name in names})
         try:
-            decision = decided(root, {name: files[name] for name in order}, {}, {})
+            return shown(decision_for(top, environ), top)
         except NixpyError as error:
-            return type(error)
-        return (
-            *(decision.manager, decision.rule),
-            *(named(decision.rests_on, root), named(decision.passed_over, root)),
-        )
+            return str(error).replace(os.path.realpath(base), "")
 
-    assert outcome(one) == outcome(other)
+
+@given(names=st.lists(st.sampled_from(sorted(CONTENTS)), unique=True), data=st.data())
+def test_the_order_in_which_files_were_created_does_not_count(
+    names: list[str], data: st.DataObject
+) -> None:
+    assert outcome(names) == outcome(data.draw(st.permutations(names)))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), itertools.combinations(["uv.lock", "pylock.toml", "requirements.txt"], 2)
+)
+def test_every_manifest_is_rested_on_or_passed_over(one: str, other: str, tmp_path: Path) -> None:
+    files = {name: CONTENTS[name] for name in ("pyproject.toml", one, other)}
+    top, environ = create(tmp_path, files)
+    decision = decision_for(top, environ)
+    named = {os.path.basename(path) for path in (*decision.rests_on, *decision.passed_over)}
+    assert named == set(files)
