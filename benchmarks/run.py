@@ -126,14 +126,17 @@ class Workshop:
         changes: dict[str, str | None] = json.loads(self.run("direnv", "export", "json", cwd=path))
         return {name: value for name, value in changes.items() if value is not None}
 
-    def static(self, name: str, model: Path) -> Path:
-        """Make a project whose ``.envrc`` exports, statically, what another one's comes to."""
+    def static(self, name: str, model: Path, *, watches: bool = False) -> Path:
+        """Make a project whose ``.envrc`` exports, statically, what another one's comes to.
+
+        With ``watches``, direnv's list of what is watched is one of these.
+        """
         lines = [
             "export PATH=" + quoted(f"{model}/.venv/bin") + ':"$PATH"'
             if variable == "PATH"
             else f"export {variable}={quoted(value)}"
             for variable, value in self.exported(model).items()
-            if not variable.startswith("DIRENV_")
+            if not variable.startswith("DIRENV_") or (watches and variable == "DIRENV_WATCHES")
         ]
         return self.project(name, "\n".join([*lines, ""]))
 
@@ -209,15 +212,20 @@ def warm_entries(workshop: Workshop, rounds: int) -> Group:
     ten = ten_inputs(workshop, "ten")
     workshop.run("direnv", "export", "bash", cwd=ten)
     static = workshop.static("static-ten", ten)
+    watching = workshop.static("watching-ten", ten, watches=True)
+    warm, watched = "nixpy, warm, 10 inputs", "static exports of the same and of its watches"
     return Group(
         (
             workshop.entering("empty `.envrc`", empty),
-            workshop.entering("nixpy, warm, 10 inputs", ten),
+            workshop.entering(warm, ten),
             workshop.entering("static exports of the same", static),
+            workshop.entering(watched, watching),
         ),
         (
             Comparison("static exports of the same", "empty `.envrc`"),
-            Comparison("nixpy, warm, 10 inputs", "empty `.envrc`", 1.05),
+            Comparison(watched, "empty `.envrc`"),
+            Comparison(warm, "empty `.envrc`", 1.05),
+            Comparison(warm, watched),
         ),
         rounds,
     )
@@ -228,15 +236,19 @@ def large_entries(workshop: Workshop, rounds: int) -> Group:
     hundred = hundred_inputs(workshop, "hundred")
     workshop.run("direnv", "export", "bash", cwd=hundred)
     static = workshop.static("static-hundred", hundred)
+    watching = workshop.static("watching-hundred", hundred, watches=True)
+    warm, plain = "nixpy, warm, 100 inputs, 100 variables", "static exports, 100 variables"
+    watched = "static exports, 100 variables, and the watches"
     return Group(
         (
-            workshop.entering("static exports, 100 variables", static),
-            workshop.entering("nixpy, warm, 100 inputs, 100 variables", hundred),
+            workshop.entering(plain, static),
+            workshop.entering(warm, hundred),
+            workshop.entering(watched, watching),
         ),
         (
-            Comparison(
-                "nixpy, warm, 100 inputs, 100 variables", "static exports, 100 variables", 1.05
-            ),
+            Comparison(watched, plain),
+            Comparison(warm, plain, 1.05),
+            Comparison(warm, watched),
         ),
         rounds,
     )
