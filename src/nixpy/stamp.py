@@ -115,9 +115,14 @@ def _have_settled(entry: cache.Entry, times: set[int]) -> bool:
 
 def _conditions(entry: cache.Entry) -> Iterator[str]:
     """Yield what must hold, as operands of one conditional expression."""
-    quote = bash.quote
+    below = entry.root.rstrip("/") + "/"
+
+    def quote(path: str) -> str:
+        # Short to parse, and to look up. What is below the root is below the directory we are in:
+        return bash.quote("./" + path[len(below) :] if path.startswith(below) else path)
+
     # The same path may lead to another directory by now.
-    yield f". -ef {quote(entry.root)}"
+    yield f". -ef {bash.quote(entry.root)}"
     if entry.prefix:
         yield f"-x {quote(entry.prefix + '/bin/python')}"
     if entry.marker_mtime != NO_TIME:
@@ -127,7 +132,7 @@ def _conditions(entry: cache.Entry) -> Iterator[str]:
             if one.value == ABSENT:
                 yield f"-z ${{{one.name}+x}}"
             else:
-                yield f"=${{{one.name}-}} == {quote(one.value)}"
+                yield f"=${{{one.name}-}} == {bash.quote(one.value)}"
         elif one.kind in {"file", "directory", "program"}:
             name = quote(one.name)
             if one.value == ABSENT:
@@ -135,7 +140,7 @@ def _conditions(entry: cache.Entry) -> Iterator[str]:
             else:
                 yield _same_time(name, one.mtime)
                 if one.target:
-                    yield f"{name} -ef {quote(one.target)}"
+                    yield f"{name} -ef {bash.quote(one.target)}"
 
 
 def _same_time(name: str, mtime: int) -> str:
