@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import itertools
 import os
 import tempfile
 from pathlib import Path
@@ -18,7 +17,6 @@ from nixpy.manifests.survey import survey
 from nixpy.options import load_options
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from collections.abc import Mapping, Sequence
 
 PROJECT = '[project]\nname = "a"\nversion = "1"\n'
@@ -26,10 +24,10 @@ GROUPS = '[dependency-groups]\ndev = ["b"]\n'
 POETRY = '[tool.poetry]\nname = "a"\n'
 RUFF = "[tool.ruff]\nline-length = 100\n"
 UV_TABLE = "[tool.uv]\npackage = false\n"
-UV_INDEX = '[[tool.uv.index]]\nname = "own"\nurl = "https://index.example/simple"\n'
 LOCK = "version = 1\n"
 PYLOCK = 'lock-version = "1.0"\ncreated-by = "x"\npackages = []\n'
 INDEX = "https://index.example/simple"
+UV_INDEX = f'[[tool.uv.index]]\nname = "own"\nurl = "{INDEX}"\ndefault = true\n'
 PIP_CONF = f"[global]\nindex-url = {INDEX}\n"
 WORKSPACE = PROJECT + '[tool.uv.workspace]\nmembers = ["members/*"]\n'
 
@@ -296,6 +294,13 @@ ROWS = {
 }
 
 
+class FilesOfTheTest(DiskFiles):
+    """Reads from the disk, but not what the machine itself has in /etc."""
+
+    def read(self, path: str) -> bytes | None:
+        return None if path.startswith("/etc/") else super().read(path)
+
+
 def create(base: Path, files: Mapping[str, str]) -> tuple[Path, dict[str, str]]:
     home, top = base / "home", base / "project"
     for directory in (home, top):
@@ -310,7 +315,7 @@ def create(base: Path, files: Mapping[str, str]) -> tuple[Path, dict[str, str]]:
 def decision_for(
     directory: Path, environ: Mapping[str, str], flags: Sequence[str] = ()
 ) -> Decision:
-    root, files = os.path.realpath(directory), DiskFiles()
+    root, files = os.path.realpath(directory), FilesOfTheTest()
     options = load_options(root, flags=parse_flags(flags), environ=environ, files=files)
     found = survey(root, options, files=files, environ=environ, platform="linux")
     return decide(found, options)
@@ -417,7 +422,12 @@ def test_the_order_in_which_files_were_created_does_not_count(
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), itertools.combinations(["uv.lock", "pylock.toml", "requirements.txt"], 2)
+    ("one", "other"),
+    [
+        ("uv.lock", "pylock.toml"),
+        ("uv.lock", "requirements.txt"),
+        ("pylock.toml", "requirements.txt"),
+    ],
 )
 def test_every_manifest_is_rested_on_or_passed_over(one: str, other: str, tmp_path: Path) -> None:
     files = {name: CONTENTS[name] for name in ("pyproject.toml", one, other)}
