@@ -69,12 +69,19 @@ def keep_entry(directory: str, top: str, entry: Entry) -> None:
         write_stamp(directory, entry)
 
 
-def watched_paths(inputs: tuple[Input, ...], prefix: str) -> tuple[str, ...]:
+def watched_paths(inputs: tuple[Input, ...], prefix: str, root: str) -> tuple[str, ...]:
     """Return the paths for direnv to watch: a change of any of them reloads.
 
-    Left out are paths that are not UTF-8: direnv keeps its list as JSON and would watch others.
+    Each costs time in every process of direnv. So programs are left out, and what is absent
+    outside of the project: if these change, the next entry notices. Paths that are not UTF-8 are
+    left out too: direnv keeps its list as JSON and would watch others.
     """
-    paths = [one.name for one in inputs if one.kind in {"file", "directory", "program"}]
+    below = root.rstrip("/") + "/"
+    paths = [
+        one.name
+        for one in inputs
+        if one.kind in {"file", "directory"} and (one.value or one.name.startswith(below))
+    ]
     if prefix:
         paths.append(marker_path(prefix))
     return tuple(path for path in dict.fromkeys(paths) if is_text(path))

@@ -177,7 +177,7 @@ def _export_to_direnv(direnv: str, directory: str | None, flags: tuple[str, ...]
         resolution = resolver.resolve(project, values)
         entry = resolver.read_entry(project)
         if resolution.error or entry is None:
-            paths = watched_paths(resolution.inputs, resolution.prefix)
+            paths = watched_paths(resolution.inputs, resolution.prefix, project.root)
             _write(_watch_export(direnv, paths))
             break
         after = with_watches(project, entry, direnv, os.environ)

@@ -139,7 +139,7 @@ def with_watches(
     directory = top and cache.entry_directory(top, project.directory, project.arguments)
     after = dict(entry.watches).get(before)
     if after is None:
-        paths = watched_paths(entry.inputs, entry.prefix)
+        paths = watched_paths(entry.inputs, entry.prefix, entry.root)
         after = watches_after(direnv, paths, runner=SystemRunner(), environ=environ)
         if after is None:
             return None
