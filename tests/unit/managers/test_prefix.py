@@ -66,3 +66,22 @@ def test_only_an_environment_or_nothing_is_usable(tmp_path: Path, prefix: Prefix
 def test_both_spellings_of_the_version_are_read(tmp_path: Path, line: str) -> None:
     (tmp_path / "pyvenv.cfg").write_text(f"home = /usr/bin\n{line}\n")
     assert Prefix(str(tmp_path)).version() == "3.12.1"
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        None,
+        pytest.param(".", marks=pytest.mark.xfail(reason="the last good one is removed")),
+        ".nixpy",
+        pytest.param("lib", marks=pytest.mark.xfail(reason="the last good one is removed")),
+    ],
+)
+def test_a_kill_between_renames_loses_nothing(prefix: Prefix, left: str | None) -> None:
+    os.rename(prefix.path, prefix.path + ".nixpy-aside")
+    if left:
+        os.makedirs(f"{prefix.path}/{left}")
+    prefix.repair_renames()
+    where = f"{prefix.path}/.nixpy/previous" if left else prefix.path
+    assert os.path.exists(f"{where}/good")
+    assert not os.path.exists(prefix.path + ".nixpy-aside")
