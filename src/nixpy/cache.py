@@ -181,7 +181,8 @@ def read_entry(directory: str) -> Entry | None:
         with open(path, "rb") as file:
             fields = decode(file.read())
         return None if fields is None else _entry(iter(fields))
-    except (OSError, StopIteration, ValueError):
+    except (OSError, StopIteration, RuntimeError, ValueError):
+        # RuntimeError: what StopIteration becomes within a generator (PEP 479).
         return None
 
 

@@ -93,7 +93,6 @@ def test_an_entry_is_read_as_it_was_written(directory: str, entry: Entry) -> Non
     assert cache.read_entry(directory) == entry
 
 
-@pytest.mark.xfail(raises=RuntimeError, reason="StopIteration within a generator (PEP 479)")
 @given(fields=st.lists(any_text, min_size=1, max_size=30))
 @example(fields=["too few"])
 def test_an_intact_file_that_is_no_entry_is_none_or_an_entry(

@@ -139,7 +139,8 @@ class Prefix:
             return
         if not self.exists():
             os.rename(aside, self.path)
-        elif os.path.isdir(f"{self.path}/.nixpy") and not os.path.lexists(self._previous):
+        elif not os.path.lexists(self._previous):
+            os.makedirs(os.path.dirname(self._previous), exist_ok=True)
             os.rename(aside, self._previous)
         else:
             shutil.rmtree(aside)

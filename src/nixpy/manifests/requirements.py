@@ -7,19 +7,18 @@ comments, environment variables, options, and includes relative to the including
 
 from __future__ import annotations
 
-import codecs
 import enum
 import os
 import re
-import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from nixpy.errors import ManifestError
+from nixpy.manifests.requirements_lines import decoded, logical_lines, split
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from nixpy.files import Files
 
@@ -32,43 +31,14 @@ __all__ = [
     "unsupported_by_uv",
 ]
 
-NESTED = {
-    "-r": "--requirement",
-    "--requirement": "--requirement",
-    "-c": "--constraint",
-    "--constraint": "--constraint",
-}
-EDITABLE = {"-e": "--editable", "--editable": "--editable"}
-WITH_VALUE = {
-    "-i": "--index-url",
-    "--index-url": "--index-url",
-    "--pypi-url": "--index-url",
-    "--extra-index-url": "--extra-index-url",
-    "-f": "--find-links",
-    "--find-links": "--find-links",
-    "--no-binary": "--no-binary",
-    "--only-binary": "--only-binary",
-    "--all-releases": "--all-releases",
-    "--only-final": "--only-final",
-    "--trusted-host": "--trusted-host",
-    "--use-feature": "--use-feature",
-}
-WITHOUT_VALUE = {
-    "--no-index": "--no-index",
-    "--pre": "--pre",
-    "--prefer-binary": "--prefer-binary",
-    "--require-hashes": "--require-hashes",
-}
-PER_REQUIREMENT = {
-    "--hash": "--hash",
-    "-C": "--config-settings",
-    "--config-setting": "--config-settings",
-    "--config-settings": "--config-settings",
-    "--global-option": "--global-option",
-}
+INCLUDES = frozenset({"--requirement", "--constraint"})
+PER_REQUIREMENT = frozenset({"--hash", "--config-settings", "--global-option"})
 
 HONOURED_BY_UV = frozenset(
     {
+        "--requirement",
+        "--constraint",
+        "--editable",
         "--index-url",
         "--extra-index-url",
         "--no-index",
@@ -79,21 +49,21 @@ HONOURED_BY_UV = frozenset(
         "--hash",
     }
 )
-"""What uv takes from a requirements file; the rest it passes over or rejects (tried: 0.13.8)."""
+"""What uv takes from a requirements file (tried: uv 0.13.8).
 
-_COMMENT = re.compile(r"(^|\s+)#.*$")
+It warns of ``--pre``, ``--prefer-binary``, ``--trusted-host`` and ``--use-feature`` and goes on
+without them; the others are syntax errors to it.
+"""
+
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
-_CODING = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-_.a-zA-Z0-9]+)")
-_URL = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]*://|^(?:git|hg|svn|bzr)\+")
-_EXTRAS = re.compile(r"\[[^\]/]*\]$")
-_ARCHIVES = (".whl", ".zip", ".tar.gz", ".tgz", ".tar", ".tar.bz2", ".tbz", ".tar.xz", ".txz")
-_BOMS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
+_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://|(?:git|hg|svn|bzr)\+|file:", re.IGNORECASE)
+_NAMED_URL = re.compile(r"([a-zA-Z0-9][\w.-]*)\s*(?:\[[^\]]*\])?\s*@\s*(.+)")
+_NAME = re.compile(r"[A-Za-z0-9._-]+")
+_ARCHIVES = (
+    *(".whl", ".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz"),
+    *(".tar.xz", ".txz", ".tar.lz", ".tlz", ".tar.lzma"),
 )
+_DEEPEST = 100
 
 
 class Kind(enum.Enum):
@@ -133,12 +103,21 @@ class Entry:
 
 
 class OptionLine(NamedTuple):
-    """An option in a requirements file: its long name, value, file and line."""
+    """An option in a requirements file.
+
+    Attributes:
+        name: its canonical long name; ``coding`` for an encoding that uv does not read.
+        value: its value; empty where it takes none.
+        file: absolute path of the file it stands in.
+        line: number of its (first) line, from 1.
+        is_portable: whether it is written, and stands, where uv reads it as pip does.
+    """
 
     name: str
     value: str
     file: str
     line: int
+    is_portable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +127,7 @@ class Requirements:
     Attributes:
         files: absolute paths of all files read, in the order of reading.
         entries: requirements and constraints.
-        options: options that stand alone, and those of single requirements but hashes.
+        options: all options in the order of reading, but the hashes of requirements.
         remote: addresses of included files, which are not read here.
         variables: names of the environment variables that the files refer to.
     """
@@ -201,8 +180,10 @@ def read_requirements(
 
 
 def unsupported_by_uv(requirements: Requirements) -> tuple[OptionLine, ...]:
-    """Return the options that uv would not honour."""
-    return tuple(one for one in requirements.options if one.name not in HONOURED_BY_UV)
+    """Return the options that uv would not honour, or would read otherwise than pip does."""
+    return tuple(
+        one for one in requirements.options if not one.is_portable or one.name not in HONOURED_BY_UV
+    )
 
 
 @dataclass
@@ -215,6 +196,7 @@ class _Reader:
     options: list[OptionLine] = field(default_factory=list)
     remote: list[str] = field(default_factory=list)
     variables: list[str] = field(default_factory=list)
+    done: set[tuple[str, bool]] = field(default_factory=set)
 
     def read(
         self, path: str, chain: tuple[str, ...], *, included_at: str, is_constraint: bool
@@ -224,6 +206,10 @@ class _Reader:
             raise ManifestError(
                 f"includes itself: {names}", where=included_at, next="Take one of the includes out."
             )
+        if len(chain) == _DEEPEST:
+            raise ManifestError(f"more than {_DEEPEST} includes deep", where=included_at)
+        if (path, is_constraint) in self.done:
+            return
         content = self.files_.read(path)
         if content is None:
             raise ManifestError(
@@ -233,9 +219,13 @@ class _Reader:
             )
         if path not in self.files:
             self.files.append(path)
+        text, encoding = decoded(content, self._shown(path))
+        if encoding:
+            self.options.append(OptionLine("coding", encoding, path, 1, is_portable=False))
         chain = (*chain, path)
-        for number, line in _logical_lines(_decoded(content, self._shown(path))):
+        for number, line in logical_lines(text):
             self._line(self._expanded(line), path, number, chain, is_constraint)
+        self.done.add((path, is_constraint))
 
     def _shown(self, path: str) -> str:
         below = self.base.rstrip("/") + "/"
@@ -252,58 +242,51 @@ class _Reader:
         self, line: str, path: str, number: int, chain: tuple[str, ...], is_constraint: bool
     ) -> None:
         where = f"{self._shown(path)}:{number}"
-        requirement, options = _split(line, where)
+        requirement, options = split(line, where)
         if requirement:
-            hashes = []
-            for name, value in options:
-                if name not in PER_REQUIREMENT:
-                    raise ManifestError(
-                        f"expected an option of one requirement, got {name}",
-                        where=where,
-                        next="Give it a line of its own.",
-                    )
-                if PER_REQUIREMENT[name] == "--hash":
-                    hashes.append(_hash(value, where))
-                else:
-                    self.options.append(OptionLine(PER_REQUIREMENT[name], value, path, number))
+            hashes = tuple(_hash(one.value, where) for one in options if one.name == "--hash")
+            # Of the rest pip passes over what is not about one requirement; uv takes none of it.
+            self.options.extend(
+                OptionLine(one.name, one.value, path, number, is_portable=False)
+                for one in options
+                if one.name != "--hash"
+            )
             self.entries.append(
-                self._entry(requirement, path, number, tuple(hashes), is_constraint, where)
+                self._entry(requirement, path, number, hashes, is_constraint, where)
             )
             return
-        for name, value in options:
-            if name in NESTED:
-                self._nested(NESTED[name], value, path, chain, is_constraint, where)
-            elif name in EDITABLE:
-                local = None if _URL.match(value) else self._local(value)
-                name_ = _egg(value)
-                self.entries.append(
-                    Entry(Kind.EDITABLE, value, name_, path, number, local, (), is_constraint)
-                )
-            elif name in PER_REQUIREMENT:
-                raise ManifestError(f"expected a requirement before {name}", where=where)
-            else:
-                long = WITH_VALUE.get(name) or WITHOUT_VALUE[name]
-                self.options.append(OptionLine(long, value, path, number))
+        for name, value, is_portable in options:
+            if name == "--requirement" and is_constraint:
+                is_portable = False  # noqa: PLW2901 - to uv these are constraints, to pip not
+            is_lost = name in PER_REQUIREMENT  # pip passes over it, uv fails
+            self.options.append(OptionLine(name, value, path, number, is_portable and not is_lost))
+            if name in INCLUDES:
+                self._include(value, chain, where, is_constraint=name == "--constraint")
+            elif name == "--editable":
+                self.entries.append(self._editable(value, path, number, is_constraint, where))
 
-    def _nested(
-        self,
-        name: str,
-        value: str,
-        path: str,
-        chain: tuple[str, ...],
-        is_constraint: bool,
-        where: str,
+    def _include(
+        self, value: str, chain: tuple[str, ...], where: str, *, is_constraint: bool
     ) -> None:
-        scheme = urlsplit(value).scheme if _URL.match(value) else ""
-        if scheme == "file" or value.startswith("file:"):
-            value = unquote(urlsplit(value).path)
-        elif scheme:
-            self.remote.append(value)
-            return
-        target = os.path.normpath(os.path.join(os.path.dirname(path), value))
-        self.read(
-            target, chain, included_at=where, is_constraint=is_constraint or name == "--constraint"
-        )
+        if _URL.match(value):
+            local = _local_part(value, where)
+            if local is None:
+                self.remote.append(value)
+                return
+            value = local
+        # Relative to the file that includes, where what is installed is relative to the caller.
+        target = _path(os.path.join(os.path.dirname(chain[-1]), value), where)
+        self.read(target, chain, included_at=where, is_constraint=is_constraint)
+
+    def _editable(
+        self, text: str, path: str, number: int, is_constraint: bool, where: str
+    ) -> Entry:
+        name, target = _egg(text), text
+        named = _NAMED_URL.fullmatch(text)
+        if named and _URL.match(named[2]):
+            name, target = named[1], named[2]
+        local = self._local(target, where)
+        return Entry(Kind.EDITABLE, text, name, path, number, local, is_constraint=is_constraint)
 
     def _entry(
         self,
@@ -314,124 +297,75 @@ class _Reader:
         is_constraint: bool,
         where: str,
     ) -> Entry:
-        if _URL.match(text) or text.startswith("file:"):
-            local = unquote(urlsplit(text).path) if text.startswith("file:") else None
+        if _URL.match(text):
+            local = self._local(text, where)
             return Entry(Kind.URL, text, _egg(text), path, number, local, hashes, is_constraint)
-        bare = _EXTRAS.sub("", text.split(";", maxsplit=1)[0].strip())
-        if "@" not in text and ("/" in bare or bare.startswith(".") or bare.endswith(_ARCHIVES)):
-            local = self._local(bare)
+        if _is_path(text):
+            local = self._local(text, where)
             return Entry(Kind.PATH, text, None, path, number, local, hashes, is_constraint)
-        from packaging.requirements import InvalidRequirement, Requirement
+        from packaging.requirements import Requirement
 
         try:
             parsed = Requirement(text)
-        except InvalidRequirement as error:
-            reason = " ".join(str(error).split("\n")[0].split())
+            exact = [one for one in parsed.specifier if one.operator in {"==", "==="}]
+        except (RecursionError, ValueError) as error:
+            reason = "nested too deeply"
+            if isinstance(error, ValueError):
+                reason = " ".join(str(error).split("\n")[0].split())
             raise ManifestError(
                 f"expected a requirement (PEP 508), got {text!r}: {reason}",
                 where=where,
                 next="Write `name`, `name==1.0`, `name @ URL`, a path or an option.",
             ) from None
-        local = None
-        if parsed.url:
-            parts = urlsplit(parsed.url)
-            local = unquote(parts.path) if parts.scheme == "file" else None
-        exact = [one for one in parsed.specifier if one.operator in {"==", "==="}]
+        local = self._local(parsed.url, where) if parsed.url else None
         is_exact = len(exact) == 1 and not exact[0].version.endswith(".*")
         kind = Kind.URL if parsed.url else Kind.NAMED
         return Entry(kind, text, parsed.name, path, number, local, hashes, is_constraint, is_exact)
 
-    def _local(self, text: str) -> str:
-        text = _EXTRAS.sub("", text.split("#", maxsplit=1)[0])
-        if text.startswith("file:"):
-            text = unquote(urlsplit(text).path)
-        return os.path.normpath(os.path.join(self.base, text))
-
-
-def _decoded(content: bytes, shown: str) -> str:
-    """Decode as pip does: by a BOM, by a coding line (PEP 263) in the first two, else UTF-8."""
-    encoding = "utf-8"
-    for bom, named in _BOMS:
-        if content.startswith(bom):
-            content, encoding = content[len(bom) :], named
-            break
-    else:
-        for head in content.split(b"\n")[:2]:
-            match = _CODING.match(head)
-            if match:
-                encoding = match[1].decode("ascii")
-                break
-    try:
-        return content.decode(encoding)
-    except LookupError:
-        raise ManifestError(f"expected a known encoding, got {encoding!r}", where=shown) from None
-    except ValueError as error:
-        start = getattr(error, "start", 0)
-        line = content.count(b"\n", 0, start) + 1
-        raise ManifestError(
-            f"expected text in {encoding}, got bytes that are none",
-            where=f"{shown}:{line}",
-            next="Save it as UTF-8, or say `# -*- coding: … -*-` in its first line.",
-        ) from None
-
-
-def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Yield number and text of each line that says something, continuations joined."""
-    joined: list[str] = []
-    start = 0
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not joined:
-            start = number
-        if line.endswith("\\") and not _COMMENT.match(line):
-            joined.append(line.rstrip("\\"))
-            continue
-        # A comment ends what a backslash continued; it needs a blank before it to be one.
-        joined.append(" " + line if _COMMENT.match(line) else line)
-        said = _COMMENT.sub("", "".join(joined)).strip()
-        joined.clear()
-        if said:
-            yield start, said
-    said = _COMMENT.sub("", "".join(joined)).strip()
-    if said:
-        yield start, said
-
-
-def _split(line: str, where: str) -> tuple[str, list[tuple[str, str]]]:
-    """Return the requirement that a line begins with, and its options with their values."""
-    words = line.split(" ")
-    cut = next((i for i, word in enumerate(words) if word.startswith("-")), len(words))
-    requirement = " ".join(words[:cut]).strip()
-    text = " ".join(words[cut:])
-    try:
-        rest = shlex.split(text)
-    except ValueError as error:
-        raise ManifestError(f"{str(error).lower()} in {text!r}", where=where) from None
-    options = []
-    while rest:
-        name, value = _option(rest.pop(0))
-        if name in WITHOUT_VALUE and value is None:
-            options.append((name, ""))
-        elif name in NESTED or name in EDITABLE or name in WITH_VALUE or name in PER_REQUIREMENT:
-            if value is None:
-                if not rest:
-                    raise ManifestError(f"expected a value after {name}", where=where)
-                value = rest.pop(0)
-            options.append((name, value))
+    def _local(self, text: str, where: str) -> str | None:
+        """Return the absolute path that a path or URL leads to, if it is one on this machine."""
+        text = text.split(" ;", maxsplit=1)[0].strip()
+        if _URL.match(text):
+            text_or_none = _local_part(text, where)
+            if text_or_none is None:
+                return None
+            text = text_or_none
         else:
-            raise ManifestError(
-                f"expected a requirement or an option of pip, got {name!r}",
-                where=where,
-                next="See pip's reference: Requirements File Format.",
-            )
-    return requirement, options
+            text = _without_extras(text.split(";", maxsplit=1)[0].split("#", maxsplit=1)[0])
+        return _path(os.path.join(self.base, text), where)
 
 
-def _option(word: str) -> tuple[str, str | None]:
-    if word.startswith("--"):
-        name, equals, value = word.partition("=")
-        return name, value if equals else None
-    short = word[:2]
-    return (short, word[2:].removeprefix("=")) if len(word) > 2 else (short, None)  # noqa: PLR2004
+def _path(text: str, where: str) -> str:
+    """Return a normal path, or raise where the system can have no file of that name."""
+    try:
+        if b"\0" not in os.fsencode(text):
+            return os.path.normpath(text)
+    except UnicodeEncodeError:
+        pass
+    raise ManifestError(f"expected a path, got {text!r}", where=where)
+
+
+def _local_part(url: str, where: str) -> str | None:
+    """Return the path in a ``file:`` URL; none for another one."""
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise ManifestError(f"expected a URL, got {url!r}: {error}", where=where) from None
+    return unquote(parts.path, errors="surrogateescape") if parts.scheme == "file" else None
+
+
+def _without_extras(text: str) -> str:
+    text = text.strip()
+    return text.rpartition("[")[0].strip() if text.endswith("]") and "[" in text else text
+
+
+def _is_path(text: str) -> bool:
+    """Whether a requirement is a path by its looks, as it is for pip."""
+    bare = _without_extras(text.split(";", maxsplit=1)[0])
+    before, at, _ = bare.partition("@")
+    if at and not ("/" in before or before.startswith(".")):
+        return False  # name @ URL
+    return "/" in bare or bare.startswith(".") or bare.lower().endswith(_ARCHIVES)
 
 
 def _hash(value: str, where: str) -> str:
@@ -445,5 +379,9 @@ def _hash(value: str, where: str) -> str:
 
 
 def _egg(text: str) -> str | None:
-    match = re.search(r"#(?:.*&)?egg=([A-Za-z0-9._-]+)", text)
-    return match[1] if match else None
+    for part in text.partition("#")[2].split("&"):
+        key, _, value = part.partition("=")
+        match = _NAME.match(value) if key == "egg" else None
+        if match:
+            return match[0]
+    return None

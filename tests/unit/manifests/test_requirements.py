@@ -111,7 +111,6 @@ def test_a_cycle_names_its_chain(tmp_path: Path) -> None:
         ("--unknown x\n", "requirements.txt:1", "'--unknown'"),
         ("--index-url\n", "requirements.txt:1", "expected a value after --index-url"),
         ("attrs --hash=md5:1\n", "requirements.txt:1", "sha256"),
-        ("attrs --index-url x\n", "requirements.txt:1", "an option of one requirement"),
         ("attrs \\\n --hash='x\n", "requirements.txt:1", "quot"),
         (b"ok\n\xff\xfe\xfa", "requirements.txt:2", "utf-8"),
         (b"# coding: no-such\n", "requirements.txt", "no-such"),
