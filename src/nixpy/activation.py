@@ -40,12 +40,9 @@ def activation(environment: Environment, environ: Mapping[str, str]) -> tuple[Op
     base = base_environment(environ)
     changed = []
     for name in environment.names:
-        elements = tuple(
-            element
-            for operation in environment.operations
-            if isinstance(operation, Prepend) and operation.name == name
-            for element in operation.elements
-        )
+        own = [one for one in environment.operations if one.name == name]
+        # What was also set is restored as it was: an edit since cannot be told from it.
+        elements = own[0].elements if len(own) == 1 and isinstance(own[0], Prepend) else ()
         changed.append(_Changed(name, base.get(name), elements))
     return (
         *deactivation(environ)[:-1],

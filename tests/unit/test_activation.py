@@ -71,7 +71,6 @@ def test_the_base_is_what_was_there_before(
     assert base_environment(entered(environment, environ)) == environ
 
 
-@pytest.mark.xfail(strict=True, reason="what was set is taken for what the user has edited since")
 @pytest.mark.parametrize(
     "operations",
     [

@@ -72,9 +72,9 @@ def test_both_spellings_of_the_version_are_read(tmp_path: Path, line: str) -> No
     "left",
     [
         None,
-        pytest.param(".", marks=pytest.mark.xfail(reason="the last good one is removed")),
+        ".",
         ".nixpy",
-        pytest.param("lib", marks=pytest.mark.xfail(reason="the last good one is removed")),
+        "lib",
     ],
 )
 def test_a_kill_between_renames_loses_nothing(prefix: Prefix, left: str | None) -> None:
