@@ -9,13 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from nixpy.errors import ManifestError
 from nixpy.files import DiskFiles
 from nixpy.manifests.requirements import (
-    HONOURED_BY_UV,
     Kind,
     Requirements,
     read_requirements,
@@ -111,6 +110,11 @@ def test_a_cycle_names_its_chain(tmp_path: Path) -> None:
         ("--unknown x\n", "requirements.txt:1", "'--unknown'"),
         ("--index-url\n", "requirements.txt:1", "expected a value after --index-url"),
         ("attrs --hash=md5:1\n", "requirements.txt:1", "sha256"),
+        ("--no-index=1\n", "requirements.txt:1", "expected no value for --no-index"),
+        ("--p\n", "requirements.txt:1", "'--p'"),
+        ("-r a\0b\n", "requirements.txt:1", "expected a path"),
+        ("http://[x\n", "requirements.txt:1", "expected a URL"),
+        ("a;" + "(" * 5000 + "\n", "requirements.txt:1", "nested too deeply"),
         ("attrs \\\n --hash='x\n", "requirements.txt:1", "quot"),
         (b"ok\n\xff\xfe\xfa", "requirements.txt:2", "utf-8"),
         (b"# coding: no-such\n", "requirements.txt", "no-such"),
@@ -200,12 +204,22 @@ FOR_BOTH = [
     "one\\\n# comment after a continuation\ntwo\n",
     "--pre\n--no-binary :all:\nthree>=1,<2\n",
     "four[extra] == 2.*\n\n\n",
+    "five --no-index\n",
+    '-e ./x ; python_version < "3"\n',
+    "--no-index six\n",
+    "--extra-index https://x.invalid\n",
+    "--hash=sha256:aa\n",
+    "-\nseven -\n-- eight\n",
+    "\\ni\\\\\nne\n",
+    "-cin.txt\nten\n",
 ]
 
 
 @pytest.mark.parametrize("content", FOR_BOTH)
 def test_pip_itself_reads_the_same(tmp_path: Path, content: str) -> None:
     pytest.importorskip("pip")
+    (tmp_path / "in.txt").write_text("-r also.txt\nless<1\n")
+    (tmp_path / "also.txt").write_text("a-requirement-also-below-constraints\n")
     found = read(tmp_path, content)
     done = subprocess.run(
         [sys.executable, "-c", PIP, str(tmp_path / "requirements.txt")],
@@ -218,46 +232,166 @@ def test_pip_itself_reads_the_same(tmp_path: Path, content: str) -> None:
     assert json.loads(done.stdout) == ours
 
 
-OPTIONS = {
-    "--index-url": "--index-url https://x.invalid/",
-    "--extra-index-url": "--extra-index-url https://x.invalid/",
-    "--no-index": "--no-index",
-    "--find-links": "--find-links .",
-    "--no-binary": "--no-binary :all:",
-    "--only-binary": "--only-binary :all:",
-    "--require-hashes": "--require-hashes",
-    "--pre": "--pre",
-    "--prefer-binary": "--prefer-binary",
-    "--trusted-host": "--trusted-host x.invalid",
-    "--use-feature": "--use-feature fast-deps",
-    "--all-releases": "--all-releases x",
-    "--only-final": "--only-final x",
-}
+LINES = st.lists(
+    st.sampled_from(
+        [
+            *("name", "other==1", " ; python_version > '3'", "[a]", "./x", "-e", "-e ./p", "--pre"),
+            *(" ", " ", "\t", "#", " # x", "\\", "\\\n", "\n", "\n", "\r\n", "\x0c", "\u2028"),
+            *("${A}", "${B}", "$A", "--hash=sha256:aa", "--index-url", "=", "https://h/x.zip"),
+            *("--no-ind", "--bad", "-i", "-f.", "'", '"', "é", "-", "--"),
+        ]
+    ),
+    max_size=12,
+).map("".join)
+
+MANY = """
+import json, sys
+from pip._internal.network.session import PipSession
+from pip._internal.req.req_file import parse_requirements
+for path in sys.argv[1:]:
+    try:
+        found = list(parse_requirements(path, session=PipSession()))
+    except Exception:
+        print("null")
+    else:
+        print(json.dumps([[one.requirement.strip(), one.is_editable] for one in found]))
+"""
 
 
-@pytest.mark.parametrize("option", sorted(OPTIONS))
-def test_uv_itself_honours_what_we_say_it_does(tmp_path: Path, option: str) -> None:
-    uv = Path(sys.executable).parent / "uv"
-    environ = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
-    (tmp_path / "r.txt").write_text(OPTIONS[option] + "\n")
+@settings(
+    max_examples=8,
+    deadline=None,
+    phases=[Phase.generate],  # each example is a process: shrinking takes minutes
+    suppress_health_check=list(HealthCheck),
+)
+@given(contents=st.lists(LINES, min_size=50, max_size=50))
+def test_pip_itself_reads_any_lines_the_same(tmp_path: Path, contents: list[str]) -> None:
+    pytest.importorskip("pip")
+    paths = [tmp_path / f"{number}.txt" for number in range(len(contents))]
+    for path, content in zip(paths, contents, strict=True):
+        path.write_bytes(content.encode())
+    done = subprocess.run(
+        [sys.executable, "-c", MANY, *map(str, paths)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PIP_CONFIG_FILE": "/dev/null", "A": "value"},
+    )
+    for path, content, line in zip(paths, contents, done.stdout.splitlines(), strict=True):
+        if content.count("-e") > 1 or "-e=" in content:
+            continue  # of several on one line pip takes the first; `=` belongs to its value
+        theirs = json.loads(line)
+        try:
+            found = read_requirements([str(path)], files=DiskFiles(), environ={"A": "value"})
+        except ManifestError as error:
+            fault = error.what
+        else:
+            assert [[one.text, one.kind is Kind.EDITABLE] for one in found.entries] == theirs
+            continue
+        # What a name may be, pip only finds when it resolves.
+        assert theirs is None or "PEP 508" in fault, content
+
+
+def test_a_long_blank_or_a_row_of_brackets_takes_no_time(tmp_path: Path) -> None:
+    assert texts(read(tmp_path, "a" + " " * 300_000 + "# c")) == ["a"]
+    with pytest.raises(ManifestError):
+        read(tmp_path, "[" * 300_000)
+
+
+def test_a_file_that_many_others_include_is_read_once(tmp_path: Path) -> None:
+    for number in range(60):
+        (tmp_path / f"{number}.txt").write_text(f"-r {number + 1}.txt\n" * 2)
+    (tmp_path / "60.txt").write_text("attrs\n")
+    assert texts(read(tmp_path, "-r 0.txt\n-c 60.txt\n")) == ["attrs", "attrs"]
+
+
+def test_editable_requirements_may_say_their_names(tmp_path: Path) -> None:
+    found = read(tmp_path, "-e 'one @ file:///abs/one'\n-e git+https://h/x#egg=two\n-e three\n")
+    assert [(one.name, one.path) for one in found.entries] == [
+        ("one", "/abs/one"),
+        ("two", None),
+        (None, str(tmp_path / "three")),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "unsupported"),
+    [
+        (b"# coding: latin-1\n./d\xe9\n", ["coding"]),
+        (b"# coding: latin-1\n./d\n", []),
+        ("# coding: utf-8\n./d\xe9\n".encode(), []),
+        (codecs.BOM_UTF16_LE + "attrs\n".encode("utf-16-le"), []),
+        (codecs.BOM_UTF32_LE + "attrs\n".encode("utf-32-le"), ["coding"]),
+    ],
+)
+def test_uv_itself_reads_the_encodings_that_we_say_it_does(
+    tmp_path: Path, content: bytes, unsupported: list[str]
+) -> None:
+    found = read(tmp_path, content)
+    assert [one.name for one in unsupported_by_uv(found)] == unsupported
+    said = uv_says(tmp_path, "requirements.txt")
+    assert ("valid UTF-8" in said or "Unexpected" in said) == bool(unsupported), said
+
+
+UNSUPPORTED = [
+    "--pre",
+    "--prefer-binary",
+    "--trusted-host x.invalid",
+    "--use-feature fast-deps",
+    "--all-releases x",
+    "--only-final x",
+    "--no-require-hashes",
+    "--pypi-url https://x.invalid/",
+    "--extra-index https://x.invalid/",
+    "-ihttps://x.invalid/",
+    "-rempty.txt",
+    "-cempty.txt",
+    "-e./local",
+    "--hash=sha256:aa",
+    "-C a=b",
+    "--find-links . --no-index",
+    "attrs --config-settings=a=b",
+    "attrs --global-option=a",
+    "attrs --no-index",
+]
+SUPPORTED = [
+    "-i https://x.invalid/",
+    "-i=https://x.invalid/",
+    "--index-url https://x.invalid/",
+    "--extra-index-url=https://x.invalid/",
+    "--no-index",
+    "-f .",
+    "--find-links .",
+    "--no-binary :all:",
+    "--only-binary :all:",
+    "--require-hashes",
+    "-r empty.txt",
+    "--requirement=empty.txt",
+    "-c empty.txt",
+    "--no-index --find-links .",
+]
+
+
+def uv_says(directory: Path, name: str) -> str:
     done = subprocess.run(
         [
-            uv,
-            "pip",
-            "install",
-            "--offline",
-            "--no-config",
-            "--dry-run",
-            "-r",
-            "r.txt",
-            "--python",
-            sys.executable,
+            *(Path(sys.executable).parent / "uv", "pip", "install", "--offline", "--no-config"),
+            *("--dry-run", "-r", name, "--python", sys.executable),
         ],
-        cwd=tmp_path,
-        env=environ,
+        cwd=directory,
+        env={"HOME": str(directory), "PATH": "/usr/bin:/bin"},
         capture_output=True,
         text=True,
         check=False,
     )
-    refused = "Ignoring unsupported option" in done.stderr or "error: Unexpected" in done.stderr
-    assert refused == (option not in HONOURED_BY_UV), done.stderr
+    return done.stderr
+
+
+@pytest.mark.parametrize("line", [*UNSUPPORTED, *SUPPORTED])
+def test_uv_itself_honours_what_we_say_it_does(tmp_path: Path, line: str) -> None:
+    (tmp_path / "empty.txt").touch()
+    found = read(tmp_path, line + "\n")
+    said = uv_says(tmp_path, "requirements.txt")
+    refused = "Ignoring unsupported option" in said or "error: " in said
+    assert refused == (line in UNSUPPORTED), said
+    assert bool(unsupported_by_uv(found)) == refused
