@@ -125,6 +125,7 @@ def test_a_touch_changes_the_time_alone(tree: Path) -> None:
         ({**ENVIRON, "OTHER": "b"}, set()),
     ],
     ids=str,
+    ids=lambda value: repr(sorted(value)),
 )
 def test_each_change_of_a_variable_is_seen(
     tree: Path, environ: dict[str, str], changed: set[str]
