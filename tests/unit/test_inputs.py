@@ -124,7 +124,6 @@ def test_a_touch_changes_the_time_alone(tree: Path) -> None:
         ({**ENVIRON, "GROUP_A": "b"}, {"GROUP_A"}),
         ({**ENVIRON, "OTHER": "b"}, set()),
     ],
-    ids=str,
     ids=lambda value: repr(sorted(value)),
 )
 def test_each_change_of_a_variable_is_seen(
