@@ -234,7 +234,7 @@ def test_on_a_machine_with_no_network_at_all_nothing_is_lost(world: World) -> No
     manifest = PROJECT + 'dependencies = ["iniconfig==2.0.0", "xmltodict==0.13.0"]\n'
     project.write("pyproject.toml", manifest)
     retries = {"UV_HTTP_RETRIES": "0", "UV_NO_CACHE": "1"}
-    cold = world.run(*alone, "direnv", "export", "json", cwd=project.path, **retries)
+    cold = world.run(*alone, "direnv", "export", "json", cwd=project.path, check=True, **retries)
     assert "NIXPY_STALE" in cold.stdout
     assert cold.stderr.count("nixpy:") == 1, cold.stderr
     assert (project.path / "uv.lock").read_bytes() == lock
