@@ -162,7 +162,8 @@ def write_private(path: str, content: bytes, *, mtime: int | None = None) -> Non
             file.flush()
             if mtime is not None:
                 os.utime(descriptor, ns=(mtime, mtime))
-            os.fsync(descriptor)
+            if content:
+                os.fsync(descriptor)
         os.rename(temporary, path)
     except BaseException:
         try:

@@ -29,7 +29,7 @@ def watches_after(
     ``None`` where direnv fails, or prints what is no ``export`` of that variable.
     """
     try:
-        done = runner.capture([direnv, "watch", "bash", *paths], cwd="/", environ=environ)
+        done = runner.ask([direnv, "watch", "bash", *paths], environ=environ)
     except OSError:
         return None
     head, tail = f"export {WATCHES}=$'", "'"

@@ -18,7 +18,7 @@ from nixpy.directories import nixpy_directory
 from nixpy.direnv import WATCHES, watches_after
 from nixpy.freshness import keep_entry, revalidated, watched_paths
 from nixpy.marker import was_changed_by_hand
-from nixpy.process import SystemRunner
+from nixpy.process import SystemRunner, find_program
 from nixpy.project import Project, current_directory, find_project
 from nixpy.shells import SHELLS, bash, render
 
@@ -81,10 +81,14 @@ def _run(rest: list[str]) -> int | None:
     if found is None or not command:
         return None
     environ = found[1].operations.apply(base_environment(os.environ))
+    # os.execvpe would do, but for what it imports.
+    program = command[0] if "/" in command[0] else find_program(command[0], environ.get("PATH", ""))
     try:
-        os.execvpe(command[0], command, environ)  # noqa: S606
+        if program:
+            os.execve(program, command, environ)  # noqa: S606
     except OSError:
-        return None  # said by the command itself
+        pass
+    return None  # said by the command itself
 
 
 def _sync(rest: list[str]) -> int | None:
@@ -98,7 +102,10 @@ def _sync(rest: list[str]) -> int | None:
 def fresh_entry(
     arguments: list[str], environ: Mapping[str, str], *, use_envrc: bool
 ) -> tuple[Project, Entry] | None:
-    """Return the project and its entry if that holds; what is new about it is kept."""
+    """Return the project and its entry if that holds, with today's modification times.
+
+    These are not kept: only a stamp rests on them, and :func:`with_watches` writes that.
+    """
     if any(argument.partition("=")[0] in OWN_FLAGS for argument in arguments):
         return None
     top = nixpy_directory("cache", environ)
@@ -113,17 +120,10 @@ def fresh_entry(
         project = project._replace(arguments=tuple(arguments))
     directory = cache.entry_directory(top, project.directory, project.arguments)
     old = cache.read_entry(directory) if directory else None
-    if old is None or directory is None:
+    if old is None:
         return None
     entry = revalidated(old, project.root, base_environment(environ))
-    if entry is None:
-        return None
-    if entry is not old:
-        try:
-            keep_entry(directory, top, entry)
-        except OSError:
-            pass  # a full disk, a read-only cache: it holds all the same
-    return project, entry
+    return (project, entry) if entry else None
 
 
 def with_watches(

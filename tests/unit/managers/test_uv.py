@@ -27,6 +27,9 @@ class Recorder:
         self.started.append((list(argv), cwd, dict(environ)))
         return Completed(0, "", "")
 
+    def ask(self, argv: Sequence[str], *, environ: Mapping[str, str]) -> Completed:
+        return self.capture(argv, cwd="", environ=environ)
+
     def show(
         self,
         argv: Sequence[str],
