@@ -138,7 +138,8 @@ def settled(before: Derivation, after: Derivation) -> Derivation:
     notices = after.notices
     for one in inputs:
         if one.name == lock and not one.is_same(earlier[one[:2]]):
-            notices = ("uv.lock changed", *notices)
+            did = "is new" if earlier[one[:2]].value == ABSENT else "changed"
+            notices = (f"uv.lock {did}", *notices)
     return after._replace(
         inputs=inputs,
         fingerprint=fingerprint(inputs, root),

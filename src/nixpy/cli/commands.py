@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -43,6 +44,9 @@ def run_command(arguments: list[str]) -> int:
     if arguments[:1] == ["run"] and "--" in arguments:
         split = arguments.index("--")
         arguments, command = arguments[:split], arguments[split + 1 :]
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Paths are printed as the bytes that they are.
+        sys.stdout.reconfigure(errors="surrogateescape")
     try:
         result = cli.main(arguments, prog_name="nixpy", standalone_mode=False, obj=command)
     except click.exceptions.Abort:

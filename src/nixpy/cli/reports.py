@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 from nixpy.collect import entries as all_entries
@@ -14,7 +15,7 @@ from nixpy.marker import is_synced_to, read_marker, was_changed_by_hand
 from nixpy.shells import github
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from nixpy.environment import Environment
     from nixpy.inputs import Input
@@ -118,6 +119,12 @@ def explanation(resolver: Resolver, project: Project, flags: Mapping[str, object
 
 def print_explanation(report: Report) -> None:
     """Print an explanation for people."""
+    rows = list(_explained(report))
+    if not sys.stdout.isatty():
+        # One line each, for grep.
+        for title, text in rows:
+            print(f"{title:<12} {text}")
+        return
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -125,28 +132,29 @@ def print_explanation(report: Report) -> None:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold")
     table.add_column(overflow="fold")
-
-    def row(title: str, text: str) -> None:
+    for title, text in rows:
         table.add_row(title, Text(text))
+    Console().print(table)
 
-    row("project", report["project"])
-    row("manager", f"{report['manager']} (rule {report['rule']}: {report['reason']})")
+
+def _explained(report: Report) -> Iterator[tuple[str, str]]:
+    yield "project", report["project"]
+    yield "manager", f"{report['manager']} (rule {report['rule']}: {report['reason']})"
     if report["rests_on"]:
-        row("rests on", ", ".join(report["rests_on"]))
+        yield "rests on", ", ".join(report["rests_on"])
     if report["passed_over"]:
-        row("passed over", ", ".join(report["passed_over"]))
+        yield "passed over", ", ".join(report["passed_over"])
     if report["not_used"]:
-        row("not used", f"{', '.join(report['not_used'])} (name them in `requirements`)")
+        yield "not used", f"{', '.join(report['not_used'])} (name them in `requirements`)"
     if report["prefix"]:
-        row("environment", f"{report['prefix']} (Python {report['python'] or 'not made yet'})")
-        row("asked for", report["python_request"])
+        yield "environment", f"{report['prefix']} (Python {report['python'] or 'not made yet'})"
+        yield "asked for", report["python_request"]
     for name, origin in report["options"].items():
-        row("option", f"{name} ({origin})")
-    row("state", f"{report['state']}: {report['detail']}")
+        yield "option", f"{name} ({origin})"
+    yield "state", f"{report['state']}: {report['detail']}"
     for one in report["changed"]:
-        row("changed", f"{one['name']} {one['change']}")
-    row("inputs", ", ".join(report["files"]))
-    Console(soft_wrap=True).print(table)
+        yield "changed", f"{one['name']} {one['change']}"
+    yield "inputs", ", ".join(report["files"])
 
 
 def entries(resolver: Resolver) -> list[Report]:
@@ -166,24 +174,37 @@ def entries(resolver: Resolver) -> list[Report]:
 
 
 def print_entries(found: list[Report]) -> None:
-    """Print entries for people."""
+    """Print entries for people; as lines with tabs where it is no terminal."""
+    if not found:
+        print("no entries yet")
+        return
+    rows = [
+        (
+            one["directory"],
+            one["manager"],
+            one["prefix"],
+            _state_in_words(one),
+        )
+        for one in found
+    ]
+    if not sys.stdout.isatty():
+        for row in rows:
+            print("\t".join(row))
+        return
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    if not found:
-        print("no entries yet")
-        return
     table = Table("directory", "manager", "environment", "state", box=None, pad_edge=False)
-    for one in found:
-        shown = "in order" if one["in_order"] else "changed"
-        table.add_row(
-            Text(one["directory"]),
-            one["manager"],
-            Text(one["prefix"]),
-            shown if one["exists"] else "directory is gone",
-        )
-    Console(soft_wrap=True).print(table)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    Console().print(table)
+
+
+def _state_in_words(entry: Report) -> str:
+    if not entry["exists"]:
+        return "directory is gone"
+    return "in order" if entry["in_order"] else "changed"
 
 
 def write_github(environment: Environment, environ: Mapping[str, str]) -> None:
