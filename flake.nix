@@ -23,6 +23,7 @@
         {
           lib,
           python3Packages,
+          stdenv,
           uv,
         }:
         python3Packages.buildPythonApplication {
@@ -32,13 +33,16 @@
           src = self;
 
           build-system = [ python3Packages.hatchling ];
-          dependencies = with python3Packages; [
-            click
-            packaging
-            platformdirs
-            rich
-            tomli
-          ];
+          dependencies =
+            with python3Packages;
+            [
+              click
+              packaging
+              platformdirs
+              rich
+              tomli
+            ]
+            ++ lib.optional stdenv.hostPlatform.isLinux inotify-simple;
 
           # Of uv, nixpy needs the program alone. A uv that is already on PATH goes before this one.
           pythonRemoveDeps = [ "uv" ];

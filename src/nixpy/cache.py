@@ -26,10 +26,16 @@ __all__ = [
     "decode",
     "encode",
     "entry_directory",
+    "input_fields",
     "is_private",
     "make_private_directory",
+    "operation_fields",
     "read_entry",
+    "read_inputs",
+    "read_operations",
+    "read_strings",
     "slot",
+    "string_fields",
     "write_entry",
     "write_private",
 ]
@@ -201,20 +207,11 @@ _SET, _UNSET, _PREPEND = "=", "-", "+"
 
 def _fields(entry: Entry) -> Iterator[str]:
     yield from entry[:5]
-    yield from _counted(entry.rests_on)
-    yield from _counted(entry.passed_over)
+    yield from string_fields(entry.rests_on)
+    yield from string_fields(entry.passed_over)
     yield from (entry.prefix, entry.synced, str(entry.marker_mtime))
-    yield str(len(entry.inputs))
-    for one in entry.inputs:
-        yield from (one.kind, one.name, one.value, str(one.mtime), one.target, "s"[: one.syncs])
-    yield str(len(entry.operations.operations))
-    for operation in entry.operations.operations:
-        if isinstance(operation, Set):
-            yield from (_SET, operation.name, operation.value)
-        elif isinstance(operation, Unset):
-            yield from (_UNSET, operation.name)
-        else:
-            yield from (_PREPEND, operation.name, *_counted(operation.elements))
+    yield from input_fields(entry.inputs)
+    yield from operation_fields(entry.operations)
     yield str(len(entry.watches))
     for pair in entry.watches:
         yield from pair
@@ -222,21 +219,10 @@ def _fields(entry: Entry) -> Iterator[str]:
 
 def _entry(fields: Iterator[str]) -> Entry:
     version, root, fingerprint, manager, reason = (next(fields) for _ in range(5))
-    rests_on, passed_over = _strings(fields), _strings(fields)
+    rests_on, passed_over = read_strings(fields), read_strings(fields)
     prefix, synced, marker_mtime = next(fields), next(fields), int(next(fields))
-    inputs = []
-    for _ in range(int(next(fields))):
-        kind, name, value, mtime, target, syncs = (next(fields) for _ in range(6))
-        inputs.append(Input(kind, name, value, int(mtime), target, syncs == "s"))  # type: ignore[arg-type]
-    operations: list[Set | Unset | Prepend] = []
-    for _ in range(int(next(fields))):
-        code, name = next(fields), next(fields)
-        if code == _SET:
-            operations.append(Set(name, next(fields)))
-        elif code == _UNSET:
-            operations.append(Unset(name))
-        else:
-            operations.append(Prepend(name, _strings(fields)))
+    inputs = read_inputs(fields)
+    operations = read_operations(fields)
     watches = tuple((next(fields), next(fields)) for _ in range(int(next(fields))))
     return Entry(
         version,
@@ -249,16 +235,60 @@ def _entry(fields: Iterator[str]) -> Entry:
         prefix,
         synced,
         marker_mtime,
-        tuple(inputs),
-        Environment(tuple(operations)),
+        inputs,
+        operations,
         watches,
     )
 
 
-def _counted(strings: Sequence[str]) -> Iterator[str]:
+def string_fields(strings: Sequence[str]) -> Iterator[str]:
+    """Yield strings as fields; :func:`read_strings` reads them back, as the others do."""
     yield str(len(strings))
     yield from strings
 
 
-def _strings(fields: Iterator[str]) -> tuple[str, ...]:
+def read_strings(fields: Iterator[str]) -> tuple[str, ...]:
+    """Read strings back."""
     return tuple(next(fields) for _ in range(int(next(fields))))
+
+
+def input_fields(inputs: Sequence[Input]) -> Iterator[str]:
+    """Yield inputs as fields."""
+    yield str(len(inputs))
+    for one in inputs:
+        yield from (one.kind, one.name, one.value, str(one.mtime), one.target, "s"[: one.syncs])
+
+
+def read_inputs(fields: Iterator[str]) -> tuple[Input, ...]:
+    """Read inputs back."""
+    inputs = []
+    for _ in range(int(next(fields))):
+        kind, name, value, mtime, target, syncs = (next(fields) for _ in range(6))
+        inputs.append(Input(kind, name, value, int(mtime), target, syncs == "s"))  # type: ignore[arg-type]
+    return tuple(inputs)
+
+
+def operation_fields(environment: Environment) -> Iterator[str]:
+    """Yield the operations of an environment as fields."""
+    yield str(len(environment.operations))
+    for operation in environment.operations:
+        if isinstance(operation, Set):
+            yield from (_SET, operation.name, operation.value)
+        elif isinstance(operation, Unset):
+            yield from (_UNSET, operation.name)
+        else:
+            yield from (_PREPEND, operation.name, *string_fields(operation.elements))
+
+
+def read_operations(fields: Iterator[str]) -> Environment:
+    """Read an environment back."""
+    operations: list[Set | Unset | Prepend] = []
+    for _ in range(int(next(fields))):
+        code, name = next(fields), next(fields)
+        if code == _SET:
+            operations.append(Set(name, next(fields)))
+        elif code == _UNSET:
+            operations.append(Unset(name))
+        else:
+            operations.append(Prepend(name, read_strings(fields)))
+    return Environment(tuple(operations))

@@ -10,6 +10,7 @@ from nixpy.errors import EnvironmentUnusable
 from nixpy.managers.prefix import can_link
 
 if TYPE_CHECKING:
+    from nixpy.environment import Operation
     from nixpy.managers import Plan
     from nixpy.manifests.survey import Survey
     from nixpy.options import Options
@@ -24,7 +25,11 @@ def prompt_of(root: str) -> str:
 
 
 def compose(
-    project: Project, options: Options, found: Survey, plan: Plan | None
+    project: Project,
+    options: Options,
+    found: Survey,
+    plan: Plan | None,
+    dev_shell: Environment | None = None,
 ) -> tuple[Environment, tuple[str, ...]]:
     """Return the environment of a project once it is synced, and lines to say of it.
 
@@ -32,7 +37,13 @@ def compose(
         EnvironmentUnusable: a path has a colon, which ``PATH`` cannot hold.
     """
     path = [os.path.join(project.root, one) for one in options.path]
-    operations: list[Set | Unset | Prepend] = []
+    behind: tuple[str, ...] = ()
+    operations: list[Operation] = []
+    for one in dev_shell.operations if dev_shell else ():
+        if isinstance(one, Prepend) and one.name == "PATH":
+            behind += one.elements
+        else:
+            operations.append(one)
     notices: tuple[str, ...] = ()
     if plan:
         path.append(f"{plan.prefix}/bin")
@@ -54,15 +65,15 @@ def compose(
             operations.append(Set("UV_PROJECT_ENVIRONMENT", plan.prefix))
             if plan.is_central:
                 notices = (f"{own_place} is in the way of the link to {plan.prefix}",)
-    for one in path:
-        if ":" in one:
+    for element in path:
+        if ":" in element:
             raise EnvironmentUnusable(
                 "the path has a colon, which PATH cannot hold",
-                where=one,
+                where=element,
                 next='Rename the directory, or say `venv = "central"` in [tool.nixpy].',
             )
-    if path:
-        operations.append(Prepend("PATH", tuple(path)))
+    if path or behind:
+        operations.append(Prepend("PATH", (*path, *behind)))
     operations += [Set(name, value) for name, value in options.env]
     operations.append(Set("NIXPY_PROJECT", project.root))
     return Environment(tuple(operations)), notices

@@ -26,6 +26,9 @@ Install: TypeAlias = Literal["project", "pylock", "requirements", "editable", "n
 """What is installed: a uv project or workspace by its lock file, what ``pylock.toml`` pins,
 requirements files, the project alone by its build backend, or nothing at all."""
 
+DEV_SHELL_ALONE = 10
+"""The rule that holds where there is nothing but a dev shell."""
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:
@@ -77,16 +80,19 @@ def decide(survey: Survey, options: Options) -> Decision:
         held = [_told(survey, options, held), *held]
     if not held:
         raise _nothing(survey)
-    number, first = held[0]
+    rule, first = held[0]
     if first.manager is None:
         raise NotYetSupported(
             f"{first.reason}: not yet supported by this version of nixpy",
             where=first.rests_on[0],
             next="Name another manager, as in `use nixpy --manager uv`, to use another manifest.",
         )
-    others = dict.fromkeys(path for _, one in held[1:] for path in one.rests_on)
+    # A dev shell is merged, whatever the manager.
+    others = dict.fromkeys(
+        path for number, one in held[1:] if number != DEV_SHELL_ALONE for path in one.rests_on
+    )
     passed_over = tuple(path for path in others if path not in first.rests_on)
-    return Decision(first.manager, first.install, number, first.reason, first.rests_on, passed_over)
+    return Decision(first.manager, first.install, rule, first.reason, first.rests_on, passed_over)
 
 
 def _told(survey: Survey, options: Options, held: list[tuple[int, Held]]) -> tuple[int, Held]:
@@ -199,8 +205,10 @@ def _python_alone(survey: Survey, options: Options) -> Held | None:
     return None
 
 
-def _nix_alone(survey: Survey, _: Options) -> Held | None:
-    return _later(survey.nix_files, "only a Nix dev shell is declared")
+def _nix_alone(survey: Survey, options: Options) -> Held | None:
+    if options.flake is False or not (options.flake or survey.nix_files):
+        return None
+    return Held("none", "nothing", "only a Nix dev shell is declared", survey.nix_files)
 
 
 RULES: tuple[Rule, ...] = (
@@ -214,7 +222,7 @@ RULES: tuple[Rule, ...] = (
     Rule(7, _requirements_file),
     Rule(8, _setup),
     Rule(9, _python_alone),
-    Rule(10, _nix_alone),
+    Rule(DEV_SHELL_ALONE, _nix_alone),
 )
 """The table of DESIGN.md, section 5, in its order."""
 
@@ -229,6 +237,6 @@ def _nothing(survey: Survey) -> NothingToDo:
         where=survey.directory,
         next=(
             "Add a pyproject.toml with [project] or [dependency-groups], a uv.lock, pylock.toml, "
-            f"requirements.txt or .python-version, or set `python`.{hint}"
+            f"requirements.txt, .python-version or flake.nix, or set `python`.{hint}"
         ),
     )

@@ -24,7 +24,7 @@ from nixpy.managers import Plan
 from nixpy.managers.uv import find_uv
 from nixpy.manifests.globs import read_matches
 from nixpy.manifests.survey import NIX_FILES, survey
-from nixpy.options import OPTION_KEYS, load_options
+from nixpy.options import OPTION_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from nixpy.environment import Environment
     from nixpy.inputs import ObservedFiles
     from nixpy.manifests.survey import Survey
+    from nixpy.nix.dev_shell import DevShell, Interpreter
+    from nixpy.nix.source import Source
     from nixpy.options import Options
     from nixpy.project import Project
 
@@ -59,6 +61,8 @@ class Derivation(NamedTuple):
         synced: digest over those that can change what is installed.
         environment: the environment once it is synced.
         notices: lines that a user should see when it is.
+        source: the dev shell that is wanted, or ``None``.
+        dev_shell: what that came to when it was last evaluated, or ``None``.
     """
 
     options: Options
@@ -71,11 +75,19 @@ class Derivation(NamedTuple):
     synced: str
     environment: Environment
     notices: tuple[str, ...] = ()
+    source: Source | None = None
+    dev_shell: DevShell | None = None
+
+    def within_dev_shell(self, environ: Mapping[str, str]) -> Mapping[str, str]:
+        """Return ``environ`` as it is in the dev shell."""
+        return self.dev_shell.environment.apply(environ) if self.dev_shell else environ
 
 
 def derive(
     project: Project,
-    flags: Mapping[str, object],
+    options: Options,
+    source: Source | None,
+    dev_shell: DevShell | None,
     *,
     files: ObservedFiles,
     environ: Mapping[str, str],
@@ -85,30 +97,43 @@ def derive(
 
     Args:
         project: the project.
-        flags: values of options that go before all others.
+        options: its options.
+        source: the dev shell that is wanted.
+        dev_shell: what that came to when it was last evaluated.
         files: what to read with; what it has seen is there also when this raises.
         environ: the caller's environment, without any that nixpy has put in force.
         platform: :data:`sys.platform`.
 
     Raises:
-        NixpyError: options or manifests are malformed, or no rule of the decision holds.
+        NixpyError: manifests are malformed, or no rule of the decision holds.
     """
     root = project.root
-    options = load_options(root, flags=flags, environ=environ, files=files)
+    changed: frozenset[str] = frozenset()
+    within = environ
+    if dev_shell:
+        # What the dev shell sets counts by its record, wherever it is in force already.
+        changed = frozenset(dev_shell.environment.names)
+        within = dev_shell.environment.apply(environ)
     for pattern in options.watch:
         read_matches(root, pattern, files)
-    found = survey(root, options, files=files, environ=environ, platform=platform)
+    found = survey(root, options, files=files, environ=within, platform=platform)
     decision = decide(found, options)
-    request = _request(found, options)
+    request = _request(found, options, dev_shell.interpreter if dev_shell else None)
     extra: list[Input] = []
     plan = None
     if decision.manager != "none":
         plan = _plan(project, options, found, decision, _prefix(options, found, environ, platform))
-        extra.append(observe_program(find_uv(environ, plan.prefix)))
+        extra.append(observe_program(find_uv(within, plan.prefix)))
         extra.append(Input("text", "plan", _plan_text(plan, decision, request, found.root)))
-    extra += (observe_variable(name, environ) for name in found.requirements.variables)
-    inputs = (*_inputs(files, decision, environ), *extra)
-    environment, notices = compose(project, options, found, plan)
+    outside = {name: value for name, value in environ.items() if name not in changed}
+    extra += (observe_variable(name, outside) for name in found.requirements.variables)
+    if dev_shell:
+        extra += (_managers_variables(dev_shell.environment), *dev_shell.inputs)
+    unique = {one[:2]: one for one in (*extra, *_inputs(files, decision, outside))}
+    inputs = tuple(unique.values())
+    environment, notices = compose(
+        project, options, found, plan, dev_shell.environment if dev_shell else None
+    )
     return Derivation(
         options=options,
         survey=found,
@@ -120,6 +145,8 @@ def derive(
         synced=_sync_fingerprint(inputs, found.root),
         environment=environment,
         notices=notices,
+        source=source,
+        dev_shell=dev_shell,
     )
 
 
@@ -211,6 +238,16 @@ def _inputs(
     return (*seen, *variables, own._replace(syncs=False))
 
 
+def _managers_variables(environment: Environment) -> Input:
+    """Return the input that a dev shell's variables for the managers are."""
+    settings = (
+        f"{one[0]}={one[1:]}"
+        for one in environment.operations
+        if one[0].startswith(("UV_", "PIP_"))
+    )
+    return Input("text", "dev shell", "\n".join(settings))
+
+
 def _sync_fingerprint(inputs: tuple[Input, ...], root: str) -> str:
     # What is absent cannot be installed from; a workspace's members do not look for the same.
     return fingerprint((one for one in inputs if one.syncs and one.value != ABSENT), root)
@@ -238,13 +275,21 @@ def _plan_text(plan: Plan, decision: Decision, request: Request, root: str) -> s
         *("group " + group for group in options.groups),
         request.text or "",
         request.requires or "",
+        " ".join(request.preferred[1:]) if request.preferred else "",
     )
     if not plan.whole_workspace:
         parts = (*parts, os.path.relpath(plan.directory, root))
     return "\n".join(parts)
 
 
-def _request(found: Survey, options: Options) -> Request:
+def _request(found: Survey, options: Options, preferred: Interpreter | None) -> Request:
+    request = _request_of_files(found, options)
+    if preferred and request.accepts(preferred.version):
+        return request._replace(preferred=preferred)
+    return request
+
+
+def _request_of_files(found: Survey, options: Options) -> Request:
     requires = found.pyproject.requires_python if found.pyproject else None
     origin = "pyproject.toml: project.requires-python" if requires else ""
     if options.python:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from nixpy.process import Runner
 
-__all__ = ["WATCHES", "library_path", "library_text", "watches_after"]
+__all__ = ["WATCHES", "before_direnv", "library_path", "library_text", "watches_after"]
 
 WATCHES = "DIRENV_WATCHES"
 
@@ -39,6 +39,28 @@ def watches_after(
     value = text[len(head) : -len(tail)]
     # URL-safe base64 (RFC 4648): nothing in it was quoted.
     return value if value.replace("-", "").replace("_", "").replace("=", "").isalnum() else None
+
+
+def before_direnv(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return ``environ`` as it was before direnv loaded an ``.envrc`` into it.
+
+    ``DIRENV_DIFF`` holds what each variable was, as URL-safe base64 of zlib of JSON (direnv's
+    ``gzenv``); where it is not that, ``environ`` is returned as it is.
+    """
+    text = environ.get("DIRENV_DIFF", "")
+    if not text:
+        return dict(environ)
+    import base64
+    import json
+    import zlib
+
+    try:
+        difference = json.loads(zlib.decompress(base64.urlsafe_b64decode(text)))
+        before, after = dict(difference["p"]), dict(difference["n"])
+    except (ValueError, KeyError, TypeError, zlib.error):
+        return dict(environ)
+    kept = {name: value for name, value in environ.items() if name not in after}
+    return {**kept, **before}
 
 
 def library_path(environ: Mapping[str, str]) -> str | None:

@@ -10,6 +10,7 @@
     ├── NotYetSupported         1  a manifest whose manager this version does not have
     ├── EnvironmentUnusable     1  the prefix cannot be made, used or put on PATH
     ├── SyncFailed              1  a manager ended with an error
+    ├── DevShellFailed          1  Nix could not evaluate or build the dev shell
     ├── LockTimeout             1  somebody else syncs for too long
     ├── InterpreterNotFound     3  no candidate satisfies the request
     └── ToolMissing             3  a tool that is needed is not there
@@ -20,7 +21,12 @@ shows its traceback.
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from nixpy.inputs import Input
+
 __all__ = [
+    "DevShellFailed",
     "EnvironmentUnusable",
     "InterpreterNotFound",
     "LockTimeout",
@@ -100,6 +106,28 @@ class SyncFailed(NixpyError):  # noqa: N818
     def __init__(self, what: str, *, log: str | None, next: str | None = None) -> None:  # noqa: A002
         super().__init__(what, next=next)
         self.log = log
+
+
+class DevShellFailed(NixpyError):  # noqa: N818
+    """Nix could not evaluate or build the dev shell; the full log is at ``log``.
+
+    ``is_absent`` says that the flake is in order and has no dev shell; ``inputs`` are
+    :class:`nixpy.inputs.Input` that mending it would change.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str | None = None,
+        log: str | None,
+        next: str | None = None,  # noqa: A002
+        is_absent: bool = False,
+    ) -> None:
+        super().__init__(what, where=where, next=next)
+        self.log = log
+        self.is_absent = is_absent
+        self.inputs: tuple[Input, ...] = ()
 
 
 class LockTimeout(NixpyError):  # noqa: N818

@@ -9,6 +9,7 @@ On the path that must start fast: see :mod:`nixpy.inputs`.
 from __future__ import annotations
 
 from nixpy import cache
+from nixpy.environment import Set
 from nixpy.errors import ManifestError
 from nixpy.inputs import NO_TIME, Input, is_text, observe
 from nixpy.marker import is_synced_to, marker_mtime, marker_path
@@ -28,6 +29,7 @@ def revalidated(entry: Entry, root: str, environ: Mapping[str, str]) -> Entry | 
     """Return the entry with today's modification times if it holds, else ``None``."""
     if entry.version != __version__ or entry.root != root:
         return None
+    environ = _without_ours(entry, environ)
     now = []
     for one in entry.inputs:
         try:
@@ -44,6 +46,14 @@ def revalidated(entry: Entry, root: str, environ: Mapping[str, str]) -> Entry | 
         return entry
     # direnv recorded the times that were: it has to be asked again.
     return entry._replace(inputs=tuple(now), marker_mtime=mtime, watches=())
+
+
+def _without_ours(entry: Entry, environ: Mapping[str, str]) -> Mapping[str, str]:
+    """Return ``environ`` without what the entry itself has set, where that is in force."""
+    if environ.get("NIXPY_PROJECT") != entry.root:
+        return environ
+    ours = {one.name: one.value for one in entry.operations.operations if isinstance(one, Set)}
+    return {name: value for name, value in environ.items() if ours.get(name) != value}
 
 
 def changed_inputs(

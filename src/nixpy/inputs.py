@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Literal
 
-    Kind = Literal["file", "directory", "program", "variable", "variables", "text"]
+    Kind = Literal["file", "directory", "program", "root", "variable", "variables", "text"]
 
 __all__ = ["ABSENT", "Input", "ObservedFiles", "fingerprint", "is_text", "observe"]
 
@@ -41,9 +41,10 @@ class Input(NamedTuple):
     """One observation of something that can change the environment.
 
     Attributes:
-        kind: ``file``, ``directory`` (its names), ``program`` (its identity), ``variable``,
-            ``variables`` (the names of those set that begin with ``name``), or ``text`` (a fact
-            that is handed in and cannot be observed again).
+        kind: ``file``, ``directory`` (its names), ``program`` (its identity), ``root`` (a gc
+            root, and that what it protects is there), ``variable``, ``variables`` (the names of
+            those set that begin with ``name``), or ``text`` (a fact that is handed in and cannot
+            be observed again).
         name: the absolute path, the variable, the prefix of variables, or the fact's name.
         value: what was seen; :data:`ABSENT` where there was nothing.
         mtime: modification time in nanoseconds of what was read, or -1.
@@ -89,6 +90,8 @@ def observe(one: Input, environ: Mapping[str, str]) -> Input:
         return observe_program(name)._replace(syncs=one.syncs)
     if kind == "directory":
         return observe_directory(name)[0]._replace(syncs=one.syncs)
+    if kind == "root":
+        return observe_root(name)._replace(syncs=one.syncs)
     return one
 
 
@@ -131,6 +134,11 @@ def observe_program(path: str) -> Input:
     target = os.path.realpath(path)
     value = f"{target}:{stat.st_size}:{stat.st_mtime_ns}"
     return Input("program", path, value, stat.st_mtime_ns, target if target != path else "")
+
+
+def observe_root(path: str) -> Input:
+    """Return the input that a gc root is: it is there, and so is the store path it protects."""
+    return Input("root", path, os.path.realpath(path) if os.path.exists(path) else ABSENT)
 
 
 def observe_variable(name: str, environ: Mapping[str, str], *, syncs: bool = True) -> Input:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from nixpy.managers.prefix import Prefix
+    from nixpy.nix.dev_shell import Interpreter
     from nixpy.process import Runner
 
 __all__ = ["Request", "can_download", "choose_interpreter", "interpreter_not_found", "satisfies"]
@@ -31,12 +32,25 @@ class Request(NamedTuple):
         origin: who asks, for messages.
         requires: the ``requires-python`` that holds besides (a version specifier), or ``None``.
         requires_origin: who requires it.
+        preferred: the dev shell's interpreter, if it is what is asked for.
     """
 
     text: str | None
     origin: str
     requires: str | None = None
     requires_origin: str = ""
+    preferred: Interpreter | None = None
+
+    def accepts(self, version: str) -> bool:
+        """Whether a CPython of a version, ``3.12.4``, is surely what is asked for."""
+        if self.requires and not _is_in(version, self.requires):
+            return False
+        text = self.text
+        if text is None:
+            return True
+        if text.replace(".", "").isdigit():
+            return (version + ".").startswith(text + ".")
+        return text[:1] in "<>=~!" and _is_in(version, text)
 
     def __str__(self) -> str:
         parts = []
@@ -57,6 +71,8 @@ def choose_interpreter(
     Raises:
         InterpreterNotFound: none satisfies the request; the error names every candidate.
     """
+    if request.preferred:
+        return request.preferred.base
     asked = request.text or request.requires
     argv = [
         uv,
@@ -86,13 +102,15 @@ def satisfies(
     version = prefix.version()
     if version is None or not prefix.runs():
         return False
+    if request.preferred:
+        return os.path.realpath(prefix.python) == os.path.realpath(request.preferred.base)
+    if request.accepts(version):
+        return True
+    text = request.text
+    if text is None or text.replace(".", "").isdigit():
+        return False
     if request.requires and not _is_in(version, request.requires):
         return False
-    text = request.text
-    if text is None:
-        return True
-    if text.replace(".", "").isdigit():
-        return (version + ".").startswith(text + ".")
     # Everything else uv answers itself: an active environment is its first candidate.
     argv = [uv, "python", "find", "--no-project", "--no-python-downloads", "--no-config", text]
     within = {**environ, "VIRTUAL_ENV": prefix.path}

@@ -25,7 +25,8 @@ __all__ = ["OPTION_KEYS", "OptionKey", "Options", "did_you_mean", "load_options"
 Manager: TypeAlias = Literal["auto", "uv", "pip", "mamba", "none"]
 Lock: TypeAlias = Literal["update", "locked", "frozen"]
 Sync: TypeAlias = Literal["auto", "manual"]
-Kind: TypeAlias = Literal["choice", "text", "texts", "boolean", "variables"]
+ShellHook: TypeAlias = Literal["cache", "skip"]
+Kind: TypeAlias = Literal["choice", "text", "text or false", "texts", "boolean", "variables"]
 Value: TypeAlias = "str | bool | tuple[str, ...] | tuple[tuple[str, str], ...]"
 
 
@@ -127,6 +128,42 @@ OPTION_KEYS: tuple[OptionKey, ...] = (
         pattern=_ANY_TEXT,
         expected=_NOT_EMPTY,
     ),
+    OptionKey(
+        "flake",
+        "text or false",
+        None,
+        "The Nix dev shell: a flake reference with its attribute (`.#ci`), a Nix file, or false "
+        "for none; by default that of `flake.nix`, else of `shell.nix` or `default.nix`.",
+        pattern=_ANY_TEXT,
+        expected=_NOT_EMPTY,
+    ),
+    OptionKey(
+        "shell-hook",
+        "choice",
+        "cache",
+        "Whether the dev shell's shellHook is evaluated, once, and what it does to variables kept "
+        "(cache), or not at all (skip).",
+        choices=("cache", "skip"),
+    ),
+    OptionKey(
+        "shell-exclude",
+        "texts",
+        (),
+        "Further variables, as globs, to leave out of the dev shell's; `!NAME` keeps one that is "
+        "left out by default.",
+        pattern=_ANY_TEXT,
+        expected=_NOT_EMPTY,
+    ),
+    OptionKey(
+        "nix-options",
+        "texts",
+        (),
+        "Options for Nix, one word each, as in `--impure`, `--override-input`, `nixpkgs`, "
+        "`path:../nixpkgs`.",
+        pattern=_ANY_TEXT,
+        expected=_NOT_EMPTY,
+        separator=" ",
+    ),
     OptionKey("env", "variables", (), "Variables to set in the environment.", separator="\n"),
     OptionKey(
         "path",
@@ -157,7 +194,9 @@ OPTION_KEYS: tuple[OptionKey, ...] = (
 _TRUE = frozenset({"1", "true", "t", "yes", "y", "on"})
 _FALSE = frozenset({"0", "false", "f", "no", "n", "off"})
 
-_BOOKKEEPING = frozenset({"NIXPY_PROJECT", "NIXPY_STALE", "NIXPY_RESTORE", "NIXPY_DEBUG"})
+_BOOKKEEPING = frozenset(
+    {"NIXPY_PROJECT", "NIXPY_STALE", "NIXPY_RESTORE", "NIXPY_DEBUG", "NIXPY_SHELL_TIMEOUT"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +205,10 @@ class Options:
 
     ``extras`` and ``groups`` of the single word ``all`` mean all; ``groups`` are additional to
     the manager's default groups; ``exact`` of None leaves it to the decision; ``venv`` is
-    ``central`` or a path, ``path`` and ``requirements`` are paths, relative to the project's root
-    or absolute. ``origins`` says for each key who set it: ``flag --python``, ``variable
-    NIXPY_PYTHON``, ``pyproject.toml: tool.nixpy.python``, ``default``; it is no part of equality.
+    ``central`` or a path; ``flake`` of None means what there is; ``path`` and ``requirements`` are
+    paths, relative to the project's root or absolute. ``origins`` says for each key who set it:
+    ``flag --python``, ``variable NIXPY_PYTHON``, ``pyproject.toml: tool.nixpy.python``,
+    ``default``; it is no part of equality.
     """
 
     manager: Manager = "auto"
@@ -179,6 +219,10 @@ class Options:
     lock: Lock = "update"
     exact: bool | None = None
     venv: str = ".venv"
+    flake: str | Literal[False] | None = None
+    shell_hook: ShellHook = "cache"
+    shell_exclude: tuple[str, ...] = ()
+    nix_options: tuple[str, ...] = ()
     env: tuple[tuple[str, str], ...] = ()
     path: tuple[str, ...] = ()
     watch: tuple[str, ...] = ()
@@ -198,6 +242,10 @@ class _Values(TypedDict, total=False):
     lock: Lock
     exact: bool | None
     venv: str
+    flake: str | Literal[False] | None
+    shell_hook: ShellHook
+    shell_exclude: tuple[str, ...]
+    nix_options: tuple[str, ...]
     env: tuple[tuple[str, str], ...]
     path: tuple[str, ...]
     watch: tuple[str, ...]
@@ -240,7 +288,8 @@ def load_options(
             if key.name in layer:
                 values[key.name], origins[key.name] = layer[key.name]
                 break
-    return Options(**cast("_Values", values), origins=MappingProxyType(origins))
+    named = {name.replace("-", "_"): value for name, value in values.items()}
+    return Options(**cast("_Values", named), origins=MappingProxyType(origins))
 
 
 def _from_flags(flags: Mapping[str, object], faults: list[str]) -> _Layer:
@@ -351,6 +400,8 @@ def _from_table(table: Table, faults: list[str]) -> _Layer:
 def _typed_entry(table: Table, key: OptionKey) -> Value | None:
     if key.kind == "boolean":
         return table.boolean(key.name)
+    if key.kind == "text or false" and table.is_false(key.name):
+        return False
     if key.kind == "texts":
         return table.strings(key.name, check=_check(key))
     if key.kind == "variables":
@@ -370,6 +421,10 @@ def _value(key: OptionKey, given: object, where: str, faults: list[str]) -> Valu
             return truth
         faults.append(f"{where}: expected true or false, got {given!r}")
         return None
+    if key.kind == "text or false" and (
+        given is False or (isinstance(given, str) and _truth(given) is False)
+    ):
+        return False
     what = _text_fault(key, given)
     if what is not None:
         faults.append(f"{where}: {what}")

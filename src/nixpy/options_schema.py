@@ -49,7 +49,8 @@ def _shape(key: OptionKey) -> dict[str, object]:
             "propertyNames": {"pattern": VARIABLE_NAME},
             "additionalProperties": {"type": "string", "pattern": VARIABLE_VALUE},
         }
-    return {"type": "string", "pattern": key.pattern}
+    text: dict[str, object] = {"type": "string", "pattern": key.pattern}
+    return {"anyOf": [text, {"const": False}]} if key.kind == "text or false" else text
 
 
 def _write() -> None:

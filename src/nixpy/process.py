@@ -13,16 +13,23 @@ from nixpy.values import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    import subprocess
+    from collections.abc import Callable, Mapping, Sequence
     from typing import BinaryIO, Protocol
 else:
     Protocol = object  # typing is not to be had for the price of a start
 
-__all__ = ["Completed", "Runner", "SystemRunner", "find_program", "has_terminal"]
+__all__ = ["Completed", "Followed", "Runner", "SystemRunner", "find_program", "has_terminal"]
 
 CHUNK = 65536
 GRACE = 5.0
 """Seconds that an interrupted program has to end by itself."""
+
+SHORT_GRACE = 0.5
+"""Seconds that those have whom a program left behind."""
+
+TICK = 0.1
+"""Seconds between two looks at whether a program that prints nothing still runs."""
 
 
 class Completed(NamedTuple):
@@ -31,6 +38,22 @@ class Completed(NamedTuple):
     status: int
     stdout: str
     stderr: str
+
+
+class Followed(NamedTuple):
+    """What a program did that was followed.
+
+    Attributes:
+        status: its exit status; negative: the signal that ended it.
+        stdout: what it printed there.
+        timed_out: whether it was ended because it took too long.
+        left_behind: whether processes of its own session outlived it; they were ended.
+    """
+
+    status: int
+    stdout: bytes
+    timed_out: bool
+    left_behind: bool
 
 
 class Runner(Protocol):
@@ -73,6 +96,33 @@ class Runner(Protocol):
 
         With no terminal on stderr the output goes to ``log`` alone. ``keep_open`` are descriptors
         that the program inherits: a lock on one of them lasts as long as it runs.
+
+        Raises:
+            OSError: it cannot be started.
+        """
+
+    def follow(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: str,
+        environ: Mapping[str, str],
+        heard: Callable[[bytes], None],
+        timeout: float | None = None,
+        keep_open: Sequence[int] = (),
+    ) -> Followed:
+        """Run a program in a session of its own, without a terminal, and hear its stderr.
+
+        It ends when the program itself does, whoever still holds its output.
+
+        Args:
+            argv: program and arguments.
+            cwd: working directory.
+            environ: the complete environment.
+            heard: called with each piece of stderr as it comes, and with nothing (``b""``) about
+                ten times a second while there is none.
+            timeout: seconds; then its whole session is asked to end, and killed if it does not.
+            keep_open: descriptors that it inherits.
 
         Raises:
             OSError: it cannot be started.
@@ -169,6 +219,43 @@ class SystemRunner:
         finally:
             os.close(reading)
 
+    def follow(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: str,
+        environ: Mapping[str, str],
+        heard: Callable[[bytes], None],
+        timeout: float | None = None,
+        keep_open: Sequence[int] = (),
+    ) -> Followed:
+        """See :meth:`Runner.follow`."""
+        import subprocess
+
+        child = subprocess.Popen(
+            argv,
+            cwd=cwd,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pass_fds=tuple(keep_open),
+            start_new_session=True,
+        )
+        assert child.stdout is not None
+        assert child.stderr is not None
+        with child.stdout as out, child.stderr as err:
+            said: list[bytes] = []
+            try:
+                timed_out = _listen(
+                    child, {out.fileno(): said.append, err.fileno(): heard}, timeout
+                )
+            finally:
+                left_behind = _end_session(child)
+                child.wait()
+            _drain({out.fileno(): said.append, err.fileno(): heard})
+        return Followed(child.returncode, b"".join(said), timed_out, left_behind)
+
 
 def find_program(name: str, path: str, without: str = "") -> str | None:
     """Return the first executable file ``name`` on a search path.
@@ -215,3 +302,70 @@ def _copy_output(reading: int, log: BinaryIO, terminal: int | None) -> None:
         if terminal is not None:
             # The caller's terminal turns newlines into what it needs by itself.
             os.write(terminal, chunk.replace(b"\r\n", b"\n"))
+
+
+def _listen(
+    child: subprocess.Popen[bytes],
+    hearers: Mapping[int, Callable[[bytes], None]],
+    timeout: float | None,
+) -> bool:
+    """Hand over what a child prints until it ends; return whether it took too long."""
+    import selectors
+    import time
+
+    deadline = None if timeout is None else time.monotonic() + timeout
+    with selectors.DefaultSelector() as selector:
+        for descriptor in hearers:
+            selector.register(descriptor, selectors.EVENT_READ)
+        while child.poll() is None:
+            if deadline is not None and time.monotonic() > deadline:
+                return True
+            if not selector.get_map():
+                time.sleep(TICK)
+            events = selector.select(TICK) if selector.get_map() else []
+            for key, _ in events:
+                chunk = os.read(key.fd, CHUNK)
+                if chunk:
+                    hearers[key.fd](chunk)
+                else:
+                    selector.unregister(key.fd)
+            if not events:
+                for heard in hearers.values():
+                    heard(b"")
+    return False
+
+
+def _drain(hearers: Mapping[int, Callable[[bytes], None]]) -> None:
+    """Hand over what is left in pipes that somebody may still hold."""
+    for descriptor, heard in hearers.items():
+        os.set_blocking(descriptor, False)
+        try:
+            while chunk := os.read(descriptor, CHUNK):
+                heard(chunk)
+        except BlockingIOError:
+            pass
+
+
+def _end_session(child: subprocess.Popen[bytes]) -> bool:
+    """End all that runs in a child's session; return whether some of it outlived the child."""
+    import signal
+    import time
+
+    outlived = child.poll() is not None
+    if not _signal_group(child.pid, signal.SIGTERM):
+        return False
+    deadline = time.monotonic() + (SHORT_GRACE if outlived else GRACE)
+    while _signal_group(child.pid, 0) and time.monotonic() < deadline:
+        child.poll()
+        time.sleep(0.02)
+    _signal_group(child.pid, signal.SIGKILL)
+    return outlived
+
+
+def _signal_group(group: int, number: int) -> bool:
+    """Signal a process group; return whether there is one."""
+    try:
+        os.killpg(group, number)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True

@@ -17,13 +17,17 @@ from nixpy.activation import base_environment
 from nixpy.composition import prompt_of
 from nixpy.derivation import derive, settled
 from nixpy.directories import nixpy_directory
+from nixpy.direnv import before_direnv
 from nixpy.environment import Environment, Set
-from nixpy.errors import NixpyError, SyncFailed, one_line
+from nixpy.errors import DevShellFailed, NixpyError, SyncFailed, one_line
 from nixpy.freshness import keep_entry
 from nixpy.inputs import Input, ObservedFiles
 from nixpy.lock import Held, environment_lock, lock_path, longest_wait
 from nixpy.managers.prefix import Prefix
 from nixpy.marker import is_synced_to, marker_mtime, was_changed_by_hand
+from nixpy.nix.kept import DevShells
+from nixpy.nix.source import find_source
+from nixpy.options import load_options
 from nixpy.process import SystemRunner, has_terminal
 from nixpy.project import Project, current_directory, find_project
 from nixpy.synchronise import synchronise
@@ -33,6 +37,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from nixpy.derivation import Derivation
+    from nixpy.nix.source import Source
+    from nixpy.options import Options
     from nixpy.process import Runner
 
 __all__ = ["Resolution", "Resolver", "SyncMode", "resolve"]
@@ -59,6 +65,7 @@ class Resolution:
         synced: whether a manager ran, and succeeded.
         stale: why the environment is the last good one and not today's; else ``None``.
         error: the error behind ``stale``, or why there is no environment.
+        has_dev_shell: whether ``environment`` holds a dev shell's variables.
     """
 
     project: Project
@@ -73,6 +80,7 @@ class Resolution:
     synced: bool = False
     stale: str | None = None
     error: NixpyError | None = None
+    has_dev_shell: bool = False
 
 
 def resolve(
@@ -104,7 +112,7 @@ def resolve(
     return resolution
 
 
-def silent(line: str) -> None:
+def silent(_: object) -> None:
     """Report nothing."""
 
 
@@ -115,6 +123,7 @@ class Resolver:
         environ: the caller's environment.
         runner: starts programs.
         report: is told what a user should see, one line a call.
+        show: gets what a dev shell's ``shellHook`` prints.
         platform: :data:`sys.platform`.
     """
 
@@ -124,6 +133,7 @@ class Resolver:
         environ: Mapping[str, str],
         runner: Runner | None = None,
         report: Callable[[str], None] = silent,
+        show: Callable[[bytes], None] = silent,
         platform: str = sys.platform,
     ) -> None:
         self.environ = base_environment(environ)
@@ -131,6 +141,14 @@ class Resolver:
         self.report = report
         self.platform = platform
         self.cache = nixpy_directory("cache", environ, platform)
+        self.dev_shells = DevShells(
+            environ=before_direnv(self.environ),
+            runner=self.runner,
+            report=report,
+            show=show,
+            cache=self.cache,
+            state=nixpy_directory("state", environ, platform),
+        )
 
     def resolve(
         self,
@@ -146,13 +164,18 @@ class Resolver:
         files = ObservedFiles()
         derivation = None
         synced = False
+        failure: DevShellFailed | None = None
         try:
+            if sync != "never":
+                failure = self._bring_dev_shell_up_to_date(project, flags, files, sync)
             derivation = self.derive(project, flags, files)
             if derivation.plan and not self._is_in_order(derivation, sync):
                 derivation, synced = self._sync(project, flags, derivation, force=sync != "auto")
         except NixpyError as error:
             seen = derivation.inputs if derivation else files.inputs
             return self._last_good(project, derivation, seen, error)
+        if failure:
+            return _without_today_s_dev_shell(project, derivation, failure)
         self._keep(project, derivation)
         decision = derivation.decision
         return Resolution(
@@ -166,6 +189,7 @@ class Resolver:
             prefix=derivation.plan.prefix if derivation.plan else "",
             fingerprint=derivation.fingerprint,
             synced=synced,
+            has_dev_shell=derivation.dev_shell is not None,
         )
 
     def entry_directory(self, project: Project) -> str | None:
@@ -188,7 +212,48 @@ class Resolver:
             NixpyError: options or manifests are malformed, or no rule of the decision holds.
         """
         files = files or ObservedFiles()
-        return derive(project, flags, files=files, environ=self.environ, platform=self.platform)
+        options, source = self._options(project, flags, files)
+        dev_shell = self.dev_shells.kept(project.root, source, options) if source else None
+        return derive(
+            project,
+            options,
+            source,
+            dev_shell,
+            files=files,
+            environ=self.environ,
+            platform=self.platform,
+        )
+
+    def _options(
+        self, project: Project, flags: Mapping[str, object], files: ObservedFiles
+    ) -> tuple[Options, Source | None]:
+        options = load_options(project.root, flags=flags, environ=self.environ, files=files)
+        return options, find_source(project.root, options, files)
+
+    def _bring_dev_shell_up_to_date(
+        self, project: Project, flags: Mapping[str, object], files: ObservedFiles, sync: SyncMode
+    ) -> DevShellFailed | None:
+        """Evaluate the dev shell if it is stale; return why that cannot be."""
+        options, source = self._options(project, flags, files)
+        if source is None:
+            return None
+        root = project.root
+        try:
+            if sync == "always" or not self.dev_shells.is_current(root, source, options):
+                if sync == "auto" and options.sync == "manual":
+                    return DevShellFailed(
+                        "the dev shell's inputs changed, and syncing is manual",
+                        log=None,
+                        next="Run `nixpy sync`.",
+                    )
+                found = self.dev_shells.bring_up_to_date(
+                    root, source, options, force=sync == "always"
+                )
+                for notice in found.notices:
+                    self.report(notice)
+        except DevShellFailed as error:
+            return error
+        return None
 
     def _is_in_order(self, derivation: Derivation, sync: SyncMode) -> bool:
         if sync == "never":
@@ -239,7 +304,7 @@ class Resolver:
                 manager=manager,
                 request=before.request,
                 name=prompt_of(before.survey.root),
-                environ=self.environ,
+                environ=before.within_dev_shell(self.environ),
                 runner=self.runner,
                 state_directory=nixpy_directory("state", self.environ, self.platform),
                 keep_open=() if held.descriptor < 0 else (held.descriptor,),
@@ -338,3 +403,26 @@ def _was_synced(prefix: str) -> bool:
     one = Prefix(prefix)
     marker = one.read_marker()
     return marker is not None and marker.state == "synced" and one.runs()
+
+
+def _without_today_s_dev_shell(
+    project: Project, derivation: Derivation, failure: DevShellFailed
+) -> Resolution:
+    """Return an environment whose Python part is today's, and whose dev shell is the last good."""
+    decision = derivation.decision
+    stale = one_line(failure)
+    operations = (*derivation.environment.operations, Set("NIXPY_STALE", stale))
+    inputs = {one[:2]: one for one in (*derivation.inputs, *failure.inputs)}
+    return Resolution(
+        project=project,
+        environment=Environment(operations),
+        inputs=tuple(inputs.values()),
+        manager=decision.manager,
+        reason=decision.reason,
+        rests_on=decision.rests_on,
+        passed_over=decision.passed_over,
+        prefix=derivation.plan.prefix if derivation.plan else "",
+        stale=stale,
+        error=failure,
+        has_dev_shell=derivation.dev_shell is not None,
+    )

@@ -30,7 +30,9 @@ from nixpy.shells import bash
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from nixpy.inputs import Input
 
 __all__ = ["remove_stamp", "render_stamp", "settles_at", "write_stamp"]
 
@@ -128,19 +130,25 @@ def _conditions(entry: cache.Entry) -> Iterator[str]:
     if entry.marker_mtime != NO_TIME:
         yield _same_time(quote(marker_path(entry.prefix)), entry.marker_mtime)
     for one in entry.inputs:
-        if one.kind == "variable":
-            if one.value == ABSENT:
-                yield f"-z ${{{one.name}+x}}"
-            else:
-                yield f"=${{{one.name}-}} == {bash.quote(one.value)}"
-        elif one.kind in {"file", "directory", "program"}:
-            name = quote(one.name)
-            if one.value == ABSENT:
-                yield f"! -e {name}"
-            else:
-                yield _same_time(name, one.mtime)
-                if one.target:
-                    yield f"{name} -ef {bash.quote(one.target)}"
+        yield from _conditions_of(one, quote)
+
+
+def _conditions_of(one: Input, quote: Callable[[str], str]) -> Iterator[str]:
+    if one.kind == "variable":
+        if one.value == ABSENT:
+            yield f"-z ${{{one.name}+x}}"
+        else:
+            yield f"=${{{one.name}-}} == {bash.quote(one.value)}"
+    elif one.kind == "root":
+        yield f"-e {quote(one.name)}"
+    elif one.kind in {"file", "directory", "program"}:
+        name = quote(one.name)
+        if one.value == ABSENT:
+            yield f"! -e {name}"
+        else:
+            yield _same_time(name, one.mtime)
+            if one.target:
+                yield f"{name} -ef {bash.quote(one.target)}"
 
 
 def _same_time(name: str, mtime: int) -> str:

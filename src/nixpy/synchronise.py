@@ -7,31 +7,28 @@ moved, another Python is asked for, or a sync of it was killed.
 
 from __future__ import annotations
 
-import contextlib
 import glob
-import io
 import os
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from nixpy.errors import EnvironmentUnusable, NixpyError, SyncFailed
-from nixpy.inputs import digest
 from nixpy.interpreter import choose_interpreter, interpreter_not_found, satisfies
+from nixpy.logs import log_path, open_log
 from nixpy.managers import Session, find_manager
 from nixpy.managers.prefix import Prefix, link
 from nixpy.managers.uv import find_uv
 from nixpy.marker import packages_mtime, write_marker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from typing import BinaryIO
+    from collections.abc import Callable, Mapping
 
     from nixpy.interpreter import Request
     from nixpy.managers import Plan
     from nixpy.process import Runner
 
-__all__ = ["log_path", "synchronise"]
+__all__ = ["synchronise"]
 
 CAUSES = ("cause:", "Caused by:", "╰─▶", "├─▶")
 
@@ -84,7 +81,7 @@ def synchronise(
     """
     prefix = Prefix(plan.prefix, plan.root)
     prefix.check_usable()
-    with _log(state_directory, plan.prefix) as log:
+    with open_log(log_path(state_directory, plan.prefix), plan.prefix) as log:
         session = Session(
             runner=runner,
             environ=_manager_environment(environ, plan.prefix),
@@ -229,43 +226,6 @@ class _Work:
             log=path,
             next=f"The full log is at {path}" if path else "Run `nixpy sync` to see what it says.",
         )
-
-
-@contextlib.contextmanager
-def _log(state_directory: str | None, prefix: str) -> Iterator[BinaryIO]:
-    path = log_path(state_directory, prefix)
-    try:
-        if path is None:
-            raise FileNotFoundError
-        os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
-        file = _Log(path, "w", opener=_private)
-    except OSError:
-        file = _Log(os.devnull, "w")
-    with file:
-        # So that `nixpy gc` knows whose log it is.
-        file.write(os.fsencode(prefix).replace(b"\n", b" ") + b"\n")
-        yield cast("BinaryIO", file)
-
-
-class _Log(io.FileIO):
-    """A log, which on a full disk ends early: the sync itself goes on."""
-
-    def write(self, data: Any, /) -> int:
-        try:
-            return super().write(data) or 0
-        except OSError:
-            return len(data)
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
-
-
-def log_path(state_directory: str | None, prefix: str) -> str | None:
-    """Return where the log of a prefix's last sync lies, or ``None`` where there is no place."""
-    if state_directory is None:
-        return None
-    return f"{state_directory}/logs/{digest(os.fsencode(prefix))}.log"
 
 
 def _manager_environment(environ: Mapping[str, str], prefix: str) -> dict[str, str]:

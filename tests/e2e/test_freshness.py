@@ -28,7 +28,7 @@ def project(world: World) -> Project:
     project.write("more.txt", REQUIREMENTS_A)
     project.write("limits.txt", REQUIREMENTS_A)
     project.write(".python-version", "3\n")
-    project.write("nixpy.toml", 'watch = ["data/*.txt"]\n')
+    project.write("nixpy.toml", 'watch = ["data/*.txt"]\nflake = false\n')
     project.write("data/one.txt", REQUIREMENTS_A)
     project.write("uv.toml", REQUIREMENTS_A)
     project.write("flake.nix", "{ outputs = _: { }; }\n")

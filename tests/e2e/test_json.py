@@ -49,6 +49,7 @@ def test_explain_names_the_inputs_that_changed(world: World) -> None:
     project = world.project()
     project.write("requirements.txt", "")
     project.write("flake.nix", "{ }\n")
+    project.write("nixpy.toml", "flake = false\n")
     project.entered()
     assert document(project, "explain")["changed"] == []
     project.write("requirements.txt", "# other\n")

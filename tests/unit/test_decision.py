@@ -256,10 +256,12 @@ ROWS = {
     "python by variable": Row({}, ("uv", "nothing", 9, "", ""), environ={"NIXPY_PYTHON": "3.12"}),
     ".python-version before a dev shell": Row(
         {".python-version": "3.12", "flake.nix": ""},
-        ("uv", "nothing", 9, ".python-version", "flake.nix"),
+        ("uv", "nothing", 9, ".python-version", ""),
     ),
-    "flake.nix": Row({"flake.nix": "{}"}, NotYetSupported),
-    "shell.nix": Row({"shell.nix": "{}"}, NotYetSupported),
+    "flake.nix": Row({"flake.nix": "{}"}, ("none", "nothing", 10, "flake.nix", "")),
+    "shell.nix": Row({"shell.nix": "{}"}, ("none", "nothing", 10, "shell.nix", "")),
+    "flake.nix that is not wanted": Row({"flake.nix": "{}"}, NothingToDo, "--no-flake"),
+    "a flake elsewhere": Row({}, ("none", "nothing", 10, "", ""), "--flake github:a/b#c"),
     "nothing": Row({}, NothingToDo),
     "only what is no manifest": Row({"README.md": "", "main.py": ""}, NothingToDo),
     # Workspaces.
@@ -384,7 +386,7 @@ def test_nothing_to_do_names_requirements_files_that_could_be_listed(tmp_path: P
     assert "notes.txt" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["environment.yml", "setup.py", "flake.nix", "poetry.lock"])
+@pytest.mark.parametrize("name", ["environment.yml", "setup.py", "poetry.lock"])
 def test_what_is_not_yet_supported_is_named(name: str, tmp_path: Path) -> None:
     top, environ = create(tmp_path, {name: ""})
     with pytest.raises(NotYetSupported) as caught:

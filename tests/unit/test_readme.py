@@ -28,6 +28,7 @@ OPEN, CLOSE = "<!-- options -->\n", "<!-- /options -->\n"
 FORMS = {
     "boolean": "true, false",
     "text": "text",
+    "text or false": "text, false",
     "texts": "texts",
     "variables": "table of texts",
 }
@@ -47,7 +48,9 @@ def rewritten(text: str) -> str:
 
 
 def _row(key: OptionKey) -> str:
-    flags = f"`{key.flag}`" + (f", `--no-{key.name}`" if key.kind == "boolean" else "")
+    flags = f"`{key.flag}`" + (
+        f", `--no-{key.name}`" if key.kind in {"boolean", "text or false"} else ""
+    )
     cells = (f"`{key.name}`", flags, f"`{key.variable}`", _values(key), key.help)
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
 

@@ -14,7 +14,7 @@ from nixpy.activation import RESTORE, activation, base_environment, deactivation
 from nixpy.cli import reports
 from nixpy.cli.fast import with_watches
 from nixpy.direnv import WATCHES, watches_after
-from nixpy.errors import NixpyError, UsageError
+from nixpy.errors import DevShellFailed, NixpyError, UsageError
 from nixpy.flags import STRICT, parse_flags
 from nixpy.freshness import revalidated, watched_paths
 from nixpy.options import OPTION_KEYS
@@ -65,6 +65,12 @@ def run_command(arguments: list[str]) -> int:
 def tell(line: str) -> None:
     """Say one line to the user."""
     sys.stderr.buffer.write(os.fsencode(f"nixpy: {line}\n"))
+    sys.stderr.buffer.flush()
+
+
+def show(piece: bytes) -> None:
+    """Show what a program of the user's prints."""
+    sys.stderr.buffer.write(piece)
     sys.stderr.buffer.flush()
 
 
@@ -126,7 +132,7 @@ def _find(directory: str | None, flags: Sequence[str]) -> tuple[Project, dict[st
 
 
 def _resolver() -> Resolver:
-    return Resolver(environ=os.environ, report=tell)
+    return Resolver(environ=os.environ, report=tell, show=show)
 
 
 def _check(resolution: Resolution) -> None:
@@ -136,7 +142,11 @@ def _check(resolution: Resolution) -> None:
         return
     if STRICT in resolution.project.arguments or resolution.environment is None:
         raise error
-    tell(f"the last good environment stays in force: {resolution.stale}")
+    if isinstance(error, DevShellFailed):
+        kept = "the last good dev shell stays in force"
+        tell(f"{kept if resolution.has_dev_shell else 'no dev shell'}: {resolution.stale}")
+    else:
+        tell(f"the last good environment stays in force: {resolution.stale}")
 
 
 @cli.command(

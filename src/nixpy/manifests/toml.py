@@ -133,6 +133,10 @@ class Table:
         """Return a boolean."""
         return self._scalar(key, bool, "a boolean", None)
 
+    def is_false(self, key: str) -> bool:
+        """Whether a key is there and false."""
+        return self._entries.get(key) is False
+
     def integer(self, key: str) -> int | None:
         """Return an integer; a boolean is none."""
         return self._scalar(key, int, "an integer", None)

@@ -69,6 +69,7 @@
                 named [
                   "click"
                   "hatchling"
+                  "inotify-simple"
                   "packaging"
                   "platformdirs"
                   "rich"

@@ -8,7 +8,7 @@ import pytest
 from nixpy.managers import Plan, Session
 from nixpy.managers.uv import Uv
 from nixpy.options import Options
-from nixpy.process import Completed
+from nixpy.process import Completed, Followed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,6 +29,10 @@ class Recorder:
 
     def ask(self, argv: Sequence[str], *, environ: Mapping[str, str]) -> Completed:
         return self.capture(argv, cwd="", environ=environ)
+
+    def follow(self, argv: Sequence[str], **how: Any) -> Followed:
+        self.capture(argv, cwd=how["cwd"], environ=how["environ"])
+        return Followed(0, b"", timed_out=False, left_behind=False)
 
     def show(
         self,
