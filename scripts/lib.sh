@@ -149,12 +149,62 @@ set_up_nushell() {
     say "could not install nushell; what needs it is skipped"
 }
 
+# Usage: set_up_newer_nix
+#
+# Unpacks the Nix of Debian 13, with the libraries that it needs, beside that of the machine; nothing
+# is installed, and no right to do so is needed. NIXPY_TEST_NEWER_NIX is the directory of its commands.
+set_up_newer_nix() {
+  local top=$PWD/.cache/debian-13 mirror name
+  export NIXPY_TEST_NEWER_NIX=$top/bin
+  if [[ -x $top/bin/nix ]]; then
+    return 0
+  fi
+  if ! type -P apt-get >/dev/null || ! type -P patchelf >/dev/null || [[ ! -e /usr/share/keyrings/debian-archive-keyring.gpg ]]; then
+    say "no Debian packages to be had: what needs a second Nix is skipped"
+    return 0
+  fi
+  say "unpacking Nix of Debian 13"
+  # Where the machine's own packages come from.
+  # shellcheck disable=SC2016 # apt-get's own notation
+  mirror=$(apt-get indextargets --format '$(SITE)' 2>/dev/null | grep -m 1 '/debian/*$') ||
+    mirror=http://deb.debian.org/debian
+  rm -rf "$top.part"
+  mkdir -p "$top.part"/{state/lists/partial,cache/archives/partial,root,bin}
+  : >"$top.part/status"
+  printf 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s trixie main\n' "$mirror" \
+    >"$top.part/sources.list"
+  local apt=(
+    apt-get --quiet
+    -o "Dir::Etc::SourceList=$top.part/sources.list" -o Dir::Etc::SourceParts=-
+    -o "Dir::State=$top.part/state" -o "Dir::State::Status=$top.part/status"
+    -o "Dir::Cache=$top.part/cache" -o Debug::NoLocking=1 -o "APT::Sandbox::User=$(id -un)"
+  )
+  if ! quietly "${apt[@]}" update ||
+    ! quietly "${apt[@]}" install -y --download-only --no-install-recommends nix-bin; then
+    say "could not download it; what needs it is skipped"
+    return 0
+  fi
+  for name in "$top.part"/cache/archives/*.deb; do
+    dpkg-deb --extract "$name" "$top.part/root"
+  done
+  # Its own loader and libraries, also where it starts itself again by /proc/self/exe.
+  local root=$top/root/usr
+  patchelf --force-rpath --set-rpath "$root/lib/$(uname -m)-linux-gnu" \
+    --set-interpreter "$root/lib64/$(basename "$top.part"/root/usr/lib64/ld-linux-*)" "$top.part/root/usr/bin/nix"
+  for name in nix nix-build nix-collect-garbage nix-instantiate nix-shell nix-store; do
+    ln -s ../root/usr/bin/nix "$top.part/bin/$name"
+  done
+  rm -rf "$top" "$top.part/cache" "$top.part/state"
+  mv "$top.part" "$top"
+}
+
 # Usage: set_up_tests
 set_up_tests() {
   install_packages git=git direnv=direnv zsh=zsh fish=fish tcsh=tcsh elvish=elvish dash=dash \
-    strace=strace shellcheck=shellcheck pkill=procps nix=nix-bin
+    patchelf=patchelf strace=strace shellcheck=shellcheck pkill=procps nix=nix-bin
   set_up_python || return 1
   set_up_nushell
+  set_up_newer_nix
 }
 
 # Usage: run_pytest ARGUMENT...

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from nixpy import cache
 from nixpy.directories import nixpy_directory
 from nixpy.marker import read_marker
+from nixpy.nix.roots import owner_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -38,12 +39,12 @@ def entries(environ: Mapping[str, str]) -> Iterator[tuple[str, str, cache.Entry]
 
 
 def collect(environ: Mapping[str, str], *, dry_run: bool = False) -> list[Collected]:
-    """Remove what belongs to projects that are gone: entries, locks, environments and logs.
+    """Remove what belongs to projects that are gone: entries, environments, gc roots and logs.
 
     Raises:
         OSError: something of it cannot be removed.
     """
-    removed = [*_environments(environ), *_logs(environ)]
+    removed = [*_environments(environ), *_roots(environ), *_logs(environ)]
     top = nixpy_directory("cache", environ)
     for directory, holder in list(_holders(top)):
         if not os.path.isdir(directory):
@@ -72,6 +73,15 @@ def _environments(environ: Mapping[str, str]) -> Iterator[Collected]:
         marker = read_marker(path)
         if marker is not None and not os.path.isdir(marker.root):
             yield Collected(path, f"{marker.root} is gone")
+
+
+def _roots(environ: Mapping[str, str]) -> Iterator[Collected]:
+    """Yield the gc roots of dev shells whose project is gone: Nix may collect them then."""
+    folder = f"{nixpy_directory('state', environ)}/roots"
+    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
+        owner = owner_of(f"{folder}/{name}")
+        if owner is not None and not os.path.isdir(owner):
+            yield Collected(f"{folder}/{name}", f"{owner} is gone")
 
 
 def _logs(environ: Mapping[str, str]) -> Iterator[Collected]:

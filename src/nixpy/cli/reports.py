@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +18,10 @@ from nixpy.shells import github
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from nixpy.derivation import Derivation
     from nixpy.environment import Environment
     from nixpy.inputs import Input
+    from nixpy.nix.dev_shell import DevShell
     from nixpy.project import Project
     from nixpy.resolver import Resolution, Resolver
 
@@ -106,6 +109,7 @@ def explanation(resolver: Resolver, project: Project, flags: Mapping[str, object
         "options": {
             name: origin for name, origin in options.origins.items() if origin != "default"
         },
+        "dev_shell": _dev_shell_report(derivation, resolver, project),
         "state": shown["state"],
         "detail": shown["detail"],
         "changed": _shown_changes(changes, project),
@@ -115,6 +119,42 @@ def explanation(resolver: Resolver, project: Project, flags: Mapping[str, object
             if one.kind == "file" and one.value != ABSENT
         ],
     }
+
+
+def _dev_shell_report(
+    derivation: Derivation, resolver: Resolver, project: Project
+) -> Report | None:
+    """Return which dev shell is merged, what is known of it, and what is double beside nixpy."""
+    source, dev_shell = derivation.source, derivation.dev_shell
+    if source is None:
+        return None
+    interpreter = dev_shell.interpreter if dev_shell else None
+    return {
+        "reference": _relative(source.reference, project),
+        "evaluated": dev_shell is not None,
+        "current": resolver.dev_shells.is_current(project.root, source, derivation.options),
+        "interpreter": interpreter.path if interpreter else None,
+        "variables": list(dev_shell.environment.names) if dev_shell else [],
+        "inexact": dev_shell.inexact if dev_shell else "",
+        "notices": list(dev_shell.notices) if dev_shell else [],
+        "double": [*_double_in_envrc(project), *_double_in_hook(dev_shell)],
+    }
+
+
+def _double_in_hook(dev_shell: DevShell | None) -> Iterator[str]:
+    for does in dev_shell.overlaps if dev_shell else ():
+        yield f"the shellHook {does}: `use nixpy` sees to that, so it may go"
+
+
+def _double_in_envrc(project: Project) -> Iterator[str]:
+    try:
+        with open(f"{project.root}/.envrc", encoding="utf-8", errors="replace") as file:
+            lines = [" ".join(line.split()) for line in file]
+    except OSError:
+        return
+    for line in lines:
+        if re.match(r"(?:use (?:flake|nix)|layout (?:python|python3|uv|poetry))(?: |$)", line):
+            yield f".envrc also says `{line}`: `use nixpy` does that too, so it may go"
 
 
 def print_explanation(report: Report) -> None:
@@ -149,12 +189,23 @@ def _explained(report: Report) -> Iterator[tuple[str, str]]:
     if report["prefix"]:
         yield "environment", f"{report['prefix']} (Python {report['python'] or 'not made yet'})"
         yield "asked for", report["python_request"]
+    if report["dev_shell"]:
+        yield from _explained_dev_shell(report["dev_shell"])
     for name, origin in report["options"].items():
         yield "option", f"{name} ({origin})"
     yield "state", f"{report['state']}: {report['detail']}"
     for one in report["changed"]:
         yield "changed", f"{one['name']} {one['change']}"
     yield "inputs", ", ".join(report["files"])
+
+
+def _explained_dev_shell(report: Report) -> Iterator[tuple[str, str]]:
+    known = "current" if report["current"] else "stale" if report["evaluated"] else "not evaluated"
+    yield "dev shell", f"{report['reference']} ({known}, {len(report['variables'])} variables)"
+    if report["inexact"]:
+        yield "", f"its files could not be told from others: {report['inexact']}"
+    for line in (*report["notices"], *report["double"]):
+        yield "", line
 
 
 def entries(resolver: Resolver) -> list[Report]:

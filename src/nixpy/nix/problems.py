@@ -91,7 +91,9 @@ _ABSENT = re.compile(
     r"(?:path|getting status of|opening file|reading file) '(?:[^']*?/[a-z0-9]{32}-source)/([^']+)'"
     r"(?: does not exist|: No such file)"
 )
-_TRACKED = re.compile(r"path '([^']+)'[^.]*? is not tracked by git", re.IGNORECASE | re.DOTALL)
+_TRACKED = re.compile(
+    r"path '([^']+)'(?: in the repository \"[^\"]*\")? is not tracked by git", re.IGNORECASE
+)
 _SOURCE = re.compile(r"^.*/[a-z0-9]{32}-[^/]*source/")
 
 

@@ -1,0 +1,7 @@
+{
+  outputs =
+    { self }:
+    {
+      greeting = import ./greeting.nix;
+    };
+}

@@ -1,0 +1,3 @@
+export BEFORE=yes
+source .venv/bin/activate
+export AFTER=yes

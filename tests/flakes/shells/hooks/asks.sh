@@ -1,0 +1,2 @@
+read -r answer
+export AFTER="answered ${answer:-nothing}"

@@ -1,0 +1,3 @@
+export BEFORE=yes
+exit 0
+export AFTER=yes

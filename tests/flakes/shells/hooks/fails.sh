@@ -1,0 +1,2 @@
+export BEFORE=yes
+exit 3

@@ -1,0 +1,3 @@
+export BEFORE=yes
+sleep 1000
+export AFTER=yes

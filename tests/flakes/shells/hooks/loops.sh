@@ -1,0 +1,2 @@
+export BEFORE=yes
+while :; do :; done

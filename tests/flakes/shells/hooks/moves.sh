@@ -1,0 +1,2 @@
+cd /
+export AFTER=yes

@@ -1,0 +1,4 @@
+set -e
+export BEFORE=yes
+false
+export AFTER=yes

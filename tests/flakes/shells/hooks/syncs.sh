@@ -1,0 +1,3 @@
+export BEFORE=yes
+uv sync --quiet
+source .venv/bin/activate

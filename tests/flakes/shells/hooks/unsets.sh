@@ -1,0 +1,2 @@
+unset PYTHONPATH
+export AFTER=yes
