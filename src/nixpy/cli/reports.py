@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from nixpy.collect import entries as all_entries
 from nixpy.errors import NixpyError, UsageError, one_line
 from nixpy.freshness import changed_inputs
-from nixpy.inputs import ABSENT, ObservedFiles
+from nixpy.inputs import ABSENT, ObservedFiles, observe
 from nixpy.managers.prefix import Prefix
 from nixpy.marker import is_synced_to, read_marker, was_changed_by_hand
 from nixpy.shells import github
@@ -57,6 +58,10 @@ def state(resolver: Resolver, project: Project, flags: Mapping[str, object]) -> 
         derivation = resolver.derive(project, flags)
     except NixpyError as error:
         return {**report, "state": "error", "detail": one_line(error)}
+    if not _has_current_dev_shell(resolver, project, derivation):
+        changed = ", ".join(one["name"] for one in _changes(resolver, project, derivation))
+        detail = f"the dev shell is not current{': ' if changed else ''}{changed}"
+        return {**report, "state": "stale", "detail": f"{detail}; run `nixpy sync`"}
     if derivation.plan is None:
         return {**report, "state": "fresh", "detail": derivation.decision.reason}
     prefix = derivation.plan.prefix
@@ -74,10 +79,7 @@ def state(resolver: Resolver, project: Project, flags: Mapping[str, object]) -> 
     if marker.state == "syncing":
         detail = f"the last sync of {prefix} did not end; run `nixpy sync`"
         return {**report, "state": "interrupted", "detail": detail}
-    entry = resolver.read_entry(project)
-    names = (
-        _shown_changes(changed_inputs(entry.inputs, derivation.inputs), project) if entry else []
-    )
+    names = _changes(resolver, project, derivation)
     detail = ", ".join(f"{one['name']} {one['change']}" for one in names) or "inputs changed"
     return {**report, "state": "stale", "detail": f"{detail}; run `nixpy sync`"}
 
@@ -90,8 +92,6 @@ def explanation(resolver: Resolver, project: Project, flags: Mapping[str, object
     """
     derivation = resolver.derive(project, flags, ObservedFiles())
     decision, options = derivation.decision, derivation.options
-    entry = resolver.read_entry(project)
-    changes = changed_inputs(entry.inputs, derivation.inputs) if entry else ()
     prefix = derivation.plan.prefix if derivation.plan else ""
     shown = state(resolver, project, flags)
     return {
@@ -112,7 +112,7 @@ def explanation(resolver: Resolver, project: Project, flags: Mapping[str, object
         "dev_shell": _dev_shell_report(derivation, resolver, project),
         "state": shown["state"],
         "detail": shown["detail"],
-        "changed": _shown_changes(changes, project),
+        "changed": _changes(resolver, project, derivation),
         "files": [
             _relative(one.name, project)
             for one in derivation.inputs
@@ -132,7 +132,7 @@ def _dev_shell_report(
     return {
         "reference": _relative(source.reference, project),
         "evaluated": dev_shell is not None,
-        "current": resolver.dev_shells.is_current(project.root, source, derivation.options),
+        "current": _has_current_dev_shell(resolver, project, derivation),
         "interpreter": interpreter.path if interpreter else None,
         "variables": list(dev_shell.environment.names) if dev_shell else [],
         "inexact": dev_shell.inexact if dev_shell else "",
@@ -279,16 +279,31 @@ def write_github(environment: Environment, environ: Mapping[str, str]) -> None:
             file.write(os.fsencode(text))
 
 
-def _shown_changes(
-    changes: tuple[tuple[Input | None, Input | None], ...], project: Project
-) -> list[Report]:
+def _has_current_dev_shell(resolver: Resolver, project: Project, derivation: Derivation) -> bool:
+    source = derivation.source
+    return source is None or resolver.dev_shells.is_current(
+        project.root, source, derivation.options
+    )
+
+
+def _changes(resolver: Resolver, project: Project, derivation: Derivation) -> list[Report]:
+    """Return which inputs are not what they were when the entry was made, as values to print."""
+    entry = resolver.read_entry(project)
+    if entry is None:
+        return []
+    # A derivation holds those of a dev shell as they were when that was evaluated.
+    of_dev_shell = derivation.dev_shell.inputs if derivation.dev_shell else ()
+    seen = {one[:2]: one for one in derivation.inputs}
+    for one in of_dev_shell:
+        with contextlib.suppress(NixpyError):
+            seen[one[:2]] = observe(one, resolver.environ)
     return [
         {
             "kind": (after or before).kind,  # type: ignore[union-attr]
             "name": _relative((after or before).name, project),  # type: ignore[union-attr]
             "change": _change(before, after),
         }
-        for before, after in changes
+        for before, after in changed_inputs(entry.inputs, tuple(seen.values()))
     ]
 
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from nixpy.nix.capture import Captured
     from nixpy.nix.command import Nix
+    from nixpy.nix.log import Log
     from nixpy.nix.source import Source
     from nixpy.options import Options
     from nixpy.process import Runner
@@ -107,7 +108,7 @@ class Evaluation:
     trees: tuple[Tree, ...] = ()
     has_flake_inputs: bool = False
     reads: Reads | None = None
-    said_paths: set[str] = field(default_factory=set)
+    said: Log | None = None
     inexact: str = ""
     notices: list[str] = field(default_factory=list)
     started: int = field(default_factory=time.time_ns)
@@ -179,7 +180,7 @@ class Evaluation:
             meanwhile=self._take_in,
         )
         self._take_in()
-        self.said_paths = log.paths
+        self.said = log
         if self.has_flake_inputs and any("lock file" in warning for warning in log.warnings):
             self.notices.append("flake.lock is missing or not current: run `nix flake lock`")
         if self.has_flake_inputs:
@@ -224,11 +225,12 @@ class Evaluation:
 
     def _files_read(self) -> Iterator[Input]:
         """Yield what the evaluation looked at in the user's own trees."""
-        copies = {path for path in self.said_paths if not os.path.isdir(path)}
+        said = self.said.paths if self.said else set()
+        copies = {path for path in said if not os.path.isdir(path)}
         directories: set[str] = set()
         if self.reads:
-            copies |= self.reads.files
-            directories = self.reads.directories
+            copies |= set(self._heard_files(self.reads))
+            directories = {path for path in self.reads.directories if not self._copied(path)}
         elif self.inexact:
             copies |= set(self._all_files())
         for copy in sorted(copies):
@@ -244,6 +246,17 @@ class Evaluation:
             if tree is not None and copy != tree.path:
                 with contextlib.suppress(ManifestError):
                     yield observe_directory(tree.original(copy))[0]
+
+    def _heard_files(self, reads: Reads) -> Iterator[str]:
+        for path, count in reads.files.items():
+            # Nix 2.26 copies the sources of inputs anew, and opens each file once for that.
+            if count > self._copied(path):
+                yield path
+
+    def _copied(self, path: str) -> int:
+        """Return how often the tree that a path lies in was copied as a whole."""
+        tree = self._tree_of(path)
+        return self.said.copied[tree.path] if tree and self.said else 0
 
     def _file(self, copy: str, original: str) -> Iterator[Input]:
         try:

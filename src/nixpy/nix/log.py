@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _READ = re.compile(
     r"(?:evaluating file|checking access to|source path|copied source|copying) '(/[^']*)'"
 )
+_COPYING = re.compile(r"copying '\"?(/[^'\"]*)\"?' to the store")
 
 
 def plain(text: str) -> str:
@@ -40,6 +42,7 @@ class Log:
         errors: messages of level 0, the last is what it ended with.
         warnings: messages of level 1.
         paths: every path that it said it evaluated, copied or looked at.
+        copied: trees that it said it copies to the store, and how often.
         activity: what it is doing, in Nix's words; empty where it has not said.
     """
 
@@ -47,6 +50,7 @@ class Log:
     errors: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     paths: set[str] = field(default_factory=set)
+    copied: Counter[str] = field(default_factory=Counter)
     activity: str = ""
     _rest: bytes = b""
 
@@ -80,6 +84,9 @@ class Log:
                 self._keep(text)
         elif said.get("action") == "start" and said.get("text"):
             self.activity = plain(str(said["text"]))
+            copying = _COPYING.fullmatch(self.activity)
+            if copying:
+                self.copied[copying[1].rstrip("/")] += 1
             self._keep(self.activity)
 
     def _keep(self, line: str) -> None:

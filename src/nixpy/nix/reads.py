@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class Reads:
     """Hears what is opened below directories.
 
     Attributes:
-        files: absolute paths of the files that were opened.
+        files: absolute paths of the files that were opened, and how often.
         directories: absolute paths of the directories that were listed.
 
     Raises:
@@ -43,7 +44,7 @@ class Reads:
             raise CannotWatch("only Linux tells which files are read")
         from inotify_simple import INotify  # type: ignore[import-untyped]
 
-        self.files: set[str] = set()
+        self.files: Counter[str] = Counter()
         self.directories: set[str] = set()
         self._watched: dict[int, str] = {}
         try:
@@ -63,9 +64,11 @@ class Reads:
         """
         from inotify_simple import flags
 
+        # Two events that are the same, one after the other, are one: a close tells them apart.
+        mask = flags.OPEN | flags.CLOSE_NOWRITE | flags.ONLYDIR
         for directory in directories:
             try:
-                descriptor = self._inotify.add_watch(directory, flags.OPEN | flags.ONLYDIR)
+                descriptor = self._inotify.add_watch(directory, mask)
             except FileNotFoundError:
                 continue
             except OSError as error:
@@ -86,10 +89,13 @@ class Reads:
             if event.mask & flags.Q_OVERFLOW:
                 raise CannotWatch("inotify: more was read at once than its queue holds")
             directory = self._watched.get(event.wd)
-            if directory is None or event.mask & flags.IGNORED:
+            if directory is None or not event.mask & flags.OPEN:
                 continue
             path = f"{directory}/{event.name}" if event.name else directory
-            (self.directories if event.mask & flags.ISDIR else self.files).add(path)
+            if event.mask & flags.ISDIR:
+                self.directories.add(path)
+            else:
+                self.files[path] += 1
 
 
 def directories_below(tree: str, *, all_of_them: bool = True) -> list[str]:

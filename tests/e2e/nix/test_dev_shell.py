@@ -126,15 +126,39 @@ def test_explain_names_what_the_evaluation_read(project: Project) -> None:
     assert [one["name"] for one in changed] == ["data.txt"]
 
 
-def test_a_local_input_of_the_flake_is_read_and_noticed(world: World, nix: Nix) -> None:
-    part = copy_flake("part", world.directory / "part", world.environ)
-    shutil.rmtree(part.path / ".git")
+@pytest.fixture
+def part(world: World, nix: Nix) -> Path:
+    """A flake that another one has as its input."""
+    path = copy_flake("part", world.directory / "part", world.environ).path
+    shutil.rmtree(path / ".git")
+    return path
+
+
+def test_a_file_of_a_locked_input_is_noticed_and_no_other(
+    world: World, nix: Nix, part: Path
+) -> None:
     project = world.project()
-    tree(project, "with-input", part=str(part.path))
-    assert project.entered().environ["GREETING"] == "hello from the part"
-    (part.path / "README.md").write_text("changed\n")
+    tree(project, "with-input", part=str(part))
+    nix.run("flake", "lock", cwd=project.path)
+    git(project, "add", "flake.lock")
+    entered = project.entered()
+    assert entered.environ["GREETING"] == "hello from the part"
+    assert not any("flake.lock" in line for line in entered.said)
+    (part / "README.md").write_text("changed\n")
     assert project.entered().said == []
-    (part.path / "greeting.nix").write_text('"goodbye from the part"\n')
+    assert evaluations(project) == 1
+    (part / "greeting.nix").write_text('"goodbye from the part"\n')
+    project.entered()
+    assert evaluations(project) == 2
+
+
+def test_an_input_that_is_not_locked_is_as_it_is_today(world: World, nix: Nix, part: Path) -> None:
+    project = world.project()
+    tree(project, "with-input", part=str(part))
+    entered = project.entered()
+    assert any("nix flake lock" in line for line in entered.said)
+    assert not (project.path / "flake.lock").exists()
+    (part / "greeting.nix").write_text('"goodbye from the part"\n')
     assert project.entered().environ["GREETING"] == "goodbye from the part"
 
 
