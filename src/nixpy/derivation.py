@@ -23,6 +23,7 @@ from nixpy.interpreter import Request
 from nixpy.managers import Plan
 from nixpy.managers.uv import find_uv
 from nixpy.manifests.globs import read_matches
+from nixpy.manifests.pip_configuration import masked
 from nixpy.manifests.survey import NIX_FILES, survey
 from nixpy.options import OPTION_KEYS
 
@@ -127,12 +128,18 @@ def derive(
         extra.append(Input("text", "plan", _plan_text(plan, decision, request, found.root)))
     outside = {name: value for name, value in environ.items() if name not in changed}
     extra += (observe_variable(name, outside) for name in found.requirements.variables)
+    # Their names say what they are, and their size and time whether they were replaced.
+    extra += map(observe_program, found.requirements.local_archives)
     if dev_shell:
         extra += (_managers_variables(dev_shell.environment), *dev_shell.inputs)
     unique = {one[:2]: one for one in (*extra, *_inputs(files, decision, outside))}
     inputs = tuple(unique.values())
     environment, notices = compose(
         project, options, found, plan, dev_shell.environment if dev_shell else None
+    )
+    notices += tuple(
+        f"{masked(url)} is included, and looked at only when something else changes"
+        for url in found.requirements.remote
     )
     return Derivation(
         options=options,

@@ -7,10 +7,9 @@ Paths are absolute ``str`` (``surrogateescape`` for bytes that are not UTF-8).
 
 from __future__ import annotations
 
-import os
 from typing import Protocol
 
-from nixpy.errors import unreadable
+from nixpy.inputs import observe_directory, observe_file
 
 __all__ = ["DiskFiles", "Files"]
 
@@ -38,19 +37,8 @@ class DiskFiles:
 
     def read(self, path: str) -> bytes | None:
         """See :meth:`Files.read`."""
-        try:
-            with open(path, "rb") as file:
-                return file.read()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError as error:
-            raise unreadable(path, error) from None
+        return observe_file(path)[1]
 
     def names(self, directory: str) -> tuple[str, ...]:
         """See :meth:`Files.names`."""
-        try:
-            return tuple(sorted(os.listdir(directory)))
-        except (FileNotFoundError, NotADirectoryError):
-            return ()
-        except OSError as error:
-            raise unreadable(directory, error) from None
+        return observe_directory(directory)[1]

@@ -11,6 +11,7 @@ load at start, but for ``_blake2``.
 from __future__ import annotations
 
 import os
+import stat
 
 from nixpy.errors import ManifestError, unreadable
 from nixpy.values import NamedTuple
@@ -34,6 +35,8 @@ ABSENT = ""
 """The value of a file, directory or variable that is not there."""
 
 NO_TIME = -1
+CHUNK = 1 << 16
+INVALID = 22  # errno.EINVAL, without importing that
 DIGEST_SIZE = 20
 
 
@@ -102,14 +105,30 @@ def observe_file(path: str) -> tuple[Input, bytes | None]:
     an input that is stale, not one that is wrong.
     """
     try:
-        with open(path, "rb", buffering=0) as file:
-            mtime = os.fstat(file.fileno()).st_mtime_ns
-            content = file.readall()
+        # A pipe of this name would keep an open() that waits for its other end.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            mtime, content = _read_all(descriptor)
+        finally:
+            os.close(descriptor)
     except (FileNotFoundError, NotADirectoryError):
         return Input("file", path, ABSENT), None
     except OSError as error:
         raise unreadable(path, error) from None
     return Input("file", path, digest(content), mtime, _target(path)), content
+
+
+def _read_all(descriptor: int) -> tuple[int, bytes]:
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(INVALID, "it is no regular file")
+    content = os.read(descriptor, status.st_size + 1)
+    while len(content) > status.st_size:  # it grows, or lies about its size as in /proc
+        more = os.read(descriptor, CHUNK)
+        if not more:
+            break
+        content += more
+    return status.st_mtime_ns, content
 
 
 def observe_directory(path: str) -> tuple[Input, tuple[str, ...]]:
@@ -128,12 +147,12 @@ def observe_directory(path: str) -> tuple[Input, tuple[str, ...]]:
 def observe_program(path: str) -> Input:
     """Return the input that a program's identity is: real path, size and modification time."""
     try:
-        stat = os.stat(path)
+        status = os.stat(path)
     except OSError:
         return Input("program", path, ABSENT)
     target = os.path.realpath(path)
-    value = f"{target}:{stat.st_size}:{stat.st_mtime_ns}"
-    return Input("program", path, value, stat.st_mtime_ns, target if target != path else "")
+    value = f"{target}:{status.st_size}:{status.st_mtime_ns}"
+    return Input("program", path, value, status.st_mtime_ns, target if target != path else "")
 
 
 def observe_root(path: str) -> Input:

@@ -264,7 +264,7 @@ def load_options(
         root: the absolute path of the project.
         flags: values by key; None means that the flag was not given, a text is read as the
             variable of the same option would be.
-        environ: the variables.
+        environ: the variables (:func:`nixpy.activation.base_environment`).
         files: reads ``pyproject.toml`` and ``nixpy.toml``.
 
     Raises:
@@ -275,7 +275,7 @@ def load_options(
     layers = (
         _from_flags(flags, faults),
         _from_variables(environ, faults),
-        _from_uv_variables(root, environ, faults),
+        _from_uv_variables(environ, faults),
         _from_files(root, files, faults),
     )
     if faults:
@@ -327,7 +327,7 @@ def _from_variables(environ: Mapping[str, str], faults: list[str]) -> _Layer:
     return layer
 
 
-def _from_uv_variables(root: str, environ: Mapping[str, str], faults: list[str]) -> _Layer:
+def _from_uv_variables(environ: Mapping[str, str], faults: list[str]) -> _Layer:
     """Read uv's own variables for what is also an option of ours."""
     layer: _Layer = {}
     for variable, lock in (("UV_LOCKED", "locked"), ("UV_FROZEN", "frozen")):
@@ -343,18 +343,9 @@ def _from_uv_variables(root: str, environ: Mapping[str, str], faults: list[str])
             layer["lock"] = lock, f"variable {variable}"
     if python := environ.get("UV_PYTHON"):
         layer["python"] = python, "variable UV_PYTHON"
-    venv = environ.get("UV_PROJECT_ENVIRONMENT")
-    if venv and not _is_ours(venv, root, environ):
+    if venv := environ.get("UV_PROJECT_ENVIRONMENT"):
         layer["venv"] = venv, "variable UV_PROJECT_ENVIRONMENT"
     return layer
-
-
-def _is_ours(venv: str, root: str, environ: Mapping[str, str]) -> bool:
-    """Whether ``UV_PROJECT_ENVIRONMENT`` was exported by nixpy for an environment in force."""
-    active = environ.get("VIRTUAL_ENV")
-    if not active or "NIXPY_PROJECT" not in environ:
-        return False
-    return os.path.realpath(os.path.join(root, venv)) == os.path.realpath(active)
 
 
 def _from_files(root: str, files: Files, faults: list[str]) -> _Layer:

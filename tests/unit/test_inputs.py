@@ -196,3 +196,22 @@ def test_text_is_what_is_utf_8(path: bytes) -> None:
         assert not is_text(os.fsdecode(path))
     else:
         assert is_text(os.fsdecode(path))
+
+
+def test_a_pipe_in_the_place_of_a_file_does_not_hang(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pyproject.toml")
+    with pytest.raises(ManifestError, match="no regular file"):
+        observe_file(str(tmp_path / "pyproject.toml"))
+
+
+def test_a_directory_in_the_place_of_a_file_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match="no regular file"):
+        observe_file(str(tmp_path))
+
+
+def test_a_file_that_says_it_is_empty_is_read() -> None:
+    if not os.path.exists("/proc/self/status"):
+        pytest.skip("there is no /proc")
+    _, content = observe_file("/proc/self/status")
+    assert content is not None
+    assert content.startswith(b"Name:")

@@ -157,15 +157,6 @@ def test_our_variables_come_before_those_of_uv_and_both_before_the_file() -> Non
     assert (options.lock, options.python) == ("update", "3.12")
 
 
-def test_an_environment_that_nixpy_exported_is_not_taken_for_a_wish() -> None:
-    ours = {"NIXPY_PROJECT": "/p", "VIRTUAL_ENV": "/p/env", "UV_PROJECT_ENVIRONMENT": "env"}
-    assert load(environ=ours).venv == ".venv"
-    assert load(environ={**ours, "UV_PROJECT_ENVIRONMENT": "/other"}).venv == "/other"
-    assert load(environ={**ours, "NIXPY_PROJECT": ""}).venv == ".venv"
-    del ours["NIXPY_PROJECT"]
-    assert load(environ=ours).venv == "env"
-
-
 @pytest.mark.parametrize(
     ("flags", "expected"),
     [

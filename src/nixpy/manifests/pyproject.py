@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from nixpy.errors import ManifestError
+from nixpy.manifests.poetry import python_specifier
 from nixpy.manifests.toml import Table, read_toml
 from nixpy.manifests.workspace import Workspace, find_workspace, glob_fault
 
@@ -44,7 +45,8 @@ class Pyproject:
         shown_as: the name of the file in messages.
         name: ``project.name``, as spelled.
         has_project: there is a ``[project]`` table.
-        requires_python: ``project.requires-python``; a valid version specifier.
+        requires_python: ``project.requires-python``, or without ``[project]`` the ``python`` of
+            Poetry's dependencies; a valid version specifier.
         extras: the keys of ``[project.optional-dependencies]``, as spelled, in their order.
         groups: ``[dependency-groups]`` with their entries; valid and without cycles.
         has_dependency_groups: there is such a table, if only an empty one.
@@ -121,7 +123,7 @@ def read_pyproject(
         shown_as=shown_as,
         name=None if project is None else project.string("name", check=_name_fault),
         has_project=project is not None,
-        requires_python=None
+        requires_python=_poetry_python(tool)
         if project is None
         else project.string("requires-python", check=_specifier_fault),
         extras=() if project is None else _read_dependencies(project),
@@ -142,6 +144,21 @@ def read_pyproject(
         dynamic=() if project is None else project.strings("dynamic"),
         build_backend=None if build_system is None else build_system.string("build-backend"),
     )
+
+
+def _poetry_python(tool: Table | None) -> str | None:
+    poetry = None if tool is None else tool.table("poetry")
+    dependencies = None if poetry is None else poetry.table("dependencies")
+    if dependencies is None:
+        return None
+    constraint = dependencies.string("python")
+    try:
+        return None if constraint is None else python_specifier(constraint)
+    except ValueError:
+        dependencies.fault(
+            f"expected a constraint on Python's version, as in ^3.10, got {constraint!r}", "python"
+        )
+        return None
 
 
 def group_requirements(pyproject: Pyproject, group: str) -> tuple[str, ...]:

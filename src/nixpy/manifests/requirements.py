@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from nixpy.errors import ManifestError
+from nixpy.manifests.pip_configuration import masked
 from nixpy.manifests.requirements_lines import decoded, logical_lines, split
 
 if TYPE_CHECKING:
@@ -142,7 +143,20 @@ class Requirements:
     def local_directories(self) -> tuple[str, ...]:
         """The absolute directories that requirements lead to, as projects to build."""
         paths = (one.path for one in self.entries if one.path is not None)
-        return tuple(dict.fromkeys(path for path in paths if not path.endswith(_ARCHIVES)))
+        return tuple(dict.fromkeys(path for path in paths if not _is_archive(path)))
+
+    @property
+    def local_archives(self) -> tuple[str, ...]:
+        """The absolute paths of the wheels and source distributions that are named by path."""
+        paths = (one.path for one in self.entries if one.path is not None)
+        return tuple(dict.fromkeys(path for path in paths if _is_archive(path)))
+
+    @property
+    def local_link_directories(self) -> tuple[str, ...]:
+        """The absolute directories that ``--find-links`` leads to."""
+        found = (one for one in self.options if one.name == "--find-links")
+        paths = (_link_path(one) for one in found)
+        return tuple(dict.fromkeys(path for path in paths if path))
 
     @property
     def is_pinned(self) -> bool:
@@ -224,17 +238,23 @@ class _Reader:
             self.options.append(OptionLine("coding", encoding, path, 1, is_portable=False))
         chain = (*chain, path)
         for number, line in logical_lines(text):
-            self._line(self._expanded(line), path, number, chain, is_constraint)
+            values: dict[str, str] = {}
+            expanded = self._expanded(line, values)
+            try:
+                self._line(expanded, path, number, chain, is_constraint)
+            except ManifestError as error:
+                raise _without_secrets(error, values) from None
         self.done.add((path, is_constraint))
 
     def _shown(self, path: str) -> str:
         below = self.base.rstrip("/") + "/"
         return path.removeprefix(below)
 
-    def _expanded(self, line: str) -> str:
+    def _expanded(self, line: str, values: dict[str, str]) -> str:
         def value(match: re.Match[str]) -> str:
             self.variables.append(match[1])
-            return self.environ.get(match[1]) or match[0]
+            values[match[0]] = self.environ.get(match[1]) or match[0]
+            return values[match[0]]
 
         return _VARIABLE.sub(value, line)
 
@@ -335,6 +355,15 @@ class _Reader:
         return _path(os.path.join(self.base, text), where)
 
 
+def _without_secrets(error: ManifestError, values: Mapping[str, str]) -> ManifestError:
+    """Return an error that quotes variables by their names, and URLs without their users."""
+    what = error.what
+    for name, value in values.items():
+        for quoted in (value, repr(value)[1:-1]):
+            what = what.replace(quoted, name)
+    return ManifestError(masked(what), where=error.where, next=error.next)
+
+
 def _path(text: str, where: str) -> str:
     """Return a normal path, or raise where the system can have no file of that name."""
     try:
@@ -354,6 +383,18 @@ def _local_part(url: str, where: str) -> str | None:
     return unquote(parts.path, errors="surrogateescape") if parts.scheme == "file" else None
 
 
+def _link_path(option: OptionLine) -> str | None:
+    """Return the path that ``--find-links`` names, which is relative to the file it stands in."""
+    path: str | None = option.value
+    if _URL.match(option.value):
+        path = _local_part(option.value, option.file)
+    return path and os.path.normpath(os.path.join(os.path.dirname(option.file), path))
+
+
+def _is_archive(path: str) -> bool:
+    return path.lower().endswith(_ARCHIVES)
+
+
 def _without_extras(text: str) -> str:
     text = text.strip()
     return text.rpartition("[")[0].strip() if text.endswith("]") and "[" in text else text
@@ -365,7 +406,7 @@ def _is_path(text: str) -> bool:
     before, at, _ = bare.partition("@")
     if at and not ("/" in before or before.startswith(".")):
         return False  # name @ URL
-    return "/" in bare or bare.startswith(".") or bare.lower().endswith(_ARCHIVES)
+    return "/" in bare or bare.startswith(".") or _is_archive(bare)
 
 
 def _hash(value: str, where: str) -> str:

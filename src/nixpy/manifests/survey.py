@@ -10,6 +10,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nixpy.errors import ManifestError, UsageError
 from nixpy.manifests.pip_configuration import pip_settings
 from nixpy.manifests.pyproject import local_dependencies, read_pyproject
 from nixpy.manifests.requirements import read_requirements, unsupported_by_uv
@@ -39,6 +40,7 @@ CONDA_MANIFESTS = ("environment.yml", "environment.yaml")
 FOREIGN_LOCKS = ("poetry.lock", "pdm.lock", "Pipfile.lock")
 SETUP_FILES = ("setup.py", "setup.cfg")
 NIX_FILES = ("flake.nix", "shell.nix", "default.nix")
+LONGEST_REQUEST = 4096
 VERSION_FILES = (".python-version", ".python-versions")
 
 
@@ -123,6 +125,8 @@ def survey(
     )
     for local in requirements.local_directories:
         present("pyproject.toml", *SETUP_FILES, below=local)
+    for links in requirements.local_link_directories:
+        files.names(links)
     version_file, request = _python_version(files, dict.fromkeys((directory, root)))
     pip = pip_settings(environ=environ, files=files, platform=platform)
     uv = uv_settings(root=root, environ=environ, files=files, platform=platform)
@@ -153,8 +157,6 @@ def survey(
 
 
 def _missing_requirements(directory: str, options: Options, present: tuple[str, ...]) -> Exception:
-    from nixpy.errors import UsageError
-
     wanted = (os.path.join(directory, name) for name in options.requirements)
     missing = next(path for path in wanted if path not in present)
     return UsageError(
@@ -192,5 +194,15 @@ def _python_version(files: Files, directories: dict[str, None]) -> tuple[str | N
             for line in (files.read(path) or b"").splitlines():
                 request = os.fsdecode(line.split(b"#", 1)[0].strip())
                 if request:
-                    return path, request
+                    return path, _checked(request, os.path.relpath(path, next(iter(directories))))
     return None, None
+
+
+def _checked(request: str, shown: str) -> str:
+    if len(request) > LONGEST_REQUEST or not request.isprintable():
+        raise ManifestError(
+            f"expected a Python version, got {request[:20]!r}",
+            where=shown,
+            next="Write one as in 3.12, cpython@3.12, >=3.11 or a path, on a line of its own.",
+        )
+    return request

@@ -395,3 +395,46 @@ def test_uv_itself_honours_what_we_say_it_does(tmp_path: Path, line: str) -> Non
     refused = "Ignoring unsupported option" in said or "error: " in said
     assert refused == (line in UNSUPPORTED), said
     assert bool(unsupported_by_uv(found)) == refused
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "attrs==${TOKEN} what",
+        "--unknown ${TOKEN}",
+        "attrs @ https://user:${TOKEN}@[host/a.whl",
+        "attrs 'unclosed ${TOKEN}",
+        "attrs --hash=md5:${TOKEN}",
+        "https://${TOKEN}@[::1/a.whl",
+        "-r ${TOKEN}\0",
+        "--pre=${TOKEN}",
+    ],
+)
+def test_no_error_shows_the_value_of_a_variable(line: str, tmp_path: Path) -> None:
+    path = tmp_path / "requirements.txt"
+    path.write_text(line + "\n")
+    with pytest.raises(ManifestError) as caught:
+        read_requirements([str(path)], files=DiskFiles(), environ={"TOKEN": "s3cr'et\\value"})
+    assert "s3cr" not in str(caught.value)
+    assert "value" not in caught.value.what.replace("a value", "").replace("no value", "")
+
+
+def test_no_error_shows_the_user_of_a_url(tmp_path: Path) -> None:
+    path = tmp_path / "requirements.txt"
+    path.write_text("attrs @ https://user:secret@[host/a.whl\n")
+    with pytest.raises(ManifestError) as caught:
+        read_requirements([str(path)], files=DiskFiles(), environ={})
+    assert "secret" not in str(caught.value)
+
+
+def test_archives_and_directories_of_links_are_told_from_projects(tmp_path: Path) -> None:
+    path = tmp_path / "requirements.txt"
+    path.write_text(
+        "--find-links wheels\n--find-links https://host/links\n"
+        "./a-1.0.WHL\n./b.tar.gz\n./local\nhttps://host/c.whl\n"
+    )
+    found = read_requirements([str(path)], files=DiskFiles(), environ={})
+    top = str(tmp_path)
+    assert found.local_archives == (f"{top}/a-1.0.WHL", f"{top}/b.tar.gz")
+    assert found.local_directories == (f"{top}/local",)
+    assert found.local_link_directories == (f"{top}/wheels",)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
+from nixpy.errors import ManifestError
 from nixpy.files import DiskFiles
 from nixpy.manifests.survey import Survey, survey
 from nixpy.options import load_options
@@ -73,3 +76,27 @@ def test_what_uv_would_pass_over_is_shown_with_its_place_and_without_its_value(
     )
     assert found.pip_options == ("--trusted-host (requirements.txt:2)",)
     assert found.pip_only == ("index-url (variable PIP_INDEX_URL)",)
+
+
+@pytest.mark.parametrize("junk", [b"\0\1\2", b"\x1b[31m", b"\xff\xfe3.12", b"3" * 5000])
+def test_junk_as_a_python_version_is_an_error_that_names_it(tmp_path: Path, junk: bytes) -> None:
+    (tmp_path / ".python-version").write_bytes(junk + b"\n")
+    with pytest.raises(ManifestError, match="expected a Python version") as caught:
+        look(tmp_path, DiskFiles())
+    assert caught.value.where == ".python-version"
+
+
+@pytest.mark.parametrize(
+    "request_",
+    ["3.12", ">=3.10, <3.14", "cpython@3.12", "pypy3.10", "3.13t", "/opt/my python/bin/python"],
+)
+def test_whatever_uv_takes_for_a_python_version_is_taken(tmp_path: Path, request_: str) -> None:
+    (tmp_path / ".python-version").write_text(f"# pinned\n{request_}  # why\n")
+    assert look(tmp_path, DiskFiles()).python_request == request_
+
+
+def test_poetry_says_which_python(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.poetry.dependencies]\npython = '^3.10'\n")
+    pyproject = look(tmp_path, DiskFiles()).pyproject
+    assert pyproject is not None
+    assert pyproject.requires_python == ">=3.10,<4"
