@@ -140,12 +140,20 @@ def _operations(
 
 
 def _new_elements(before: str, after: str) -> tuple[str, ...]:
-    """Return the elements that were put into a path-like value, in their order, none twice."""
-    if before and after.endswith(SEPARATOR + before):
-        # What the dev shell puts in front may hold what the caller has behind: /usr/bin, say.
-        return _elements(after[: -len(SEPARATOR + before)])
+    """Return the elements that were put into a path-like value, in their order, none twice.
+
+    What was appended counts too: there is one place to put it, in front.
+    """
+    bounded = f"{SEPARATOR}{after}{SEPARATOR}"
+    start = bounded.rfind(f"{SEPARATOR}{before}{SEPARATOR}") if before else -1
+    if start < 0:
+        return _elements(after)  # it was replaced; merged, the caller's goes behind
+    front, behind = bounded[:start], bounded[start + len(before) + 2 :]
     known = set(_elements(before))
-    return tuple(one for one in _elements(after) if one not in known)
+    # What is put in front may hold what the caller has behind: /usr/bin, say. Nix itself puts the
+    # caller's XDG_DATA_DIRS in front of the caller's, where there is no other.
+    added = () if front.strip(SEPARATOR) == before else _elements(front)
+    return (*added, *(one for one in _elements(behind) if one not in {*known, *added}))
 
 
 def _elements(value: str) -> tuple[str, ...]:
