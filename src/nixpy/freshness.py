@@ -8,6 +8,8 @@ On the path that must start fast: see :mod:`nixpy.inputs`.
 
 from __future__ import annotations
 
+import os
+
 from nixpy import cache
 from nixpy.environment import Set
 from nixpy.errors import ManifestError
@@ -69,6 +71,8 @@ def changed_inputs(
 def keep_entry(directory: str, top: str, entry: Entry) -> None:
     """Write an entry and its stamp: the stamp of another entry never stands beside this one.
 
+    The gc roots that it rests on are made young: what clears away old ones goes by their age.
+
     Raises:
         OSError: they cannot be written, or the directory is not the user's own alone.
     """
@@ -77,6 +81,17 @@ def keep_entry(directory: str, top: str, entry: Entry) -> None:
     cache.write_entry(directory, entry)
     if entry.watches:
         write_stamp(directory, entry)
+    for one in entry.inputs:
+        if one.kind == "root":
+            _make_young(os.path.dirname(one.name))
+
+
+def _make_young(roots: str) -> None:
+    try:
+        for name in os.listdir(roots):
+            os.utime(f"{roots}/{name}", follow_symlinks=False)
+    except OSError:
+        pass  # they are roots all the same
 
 
 def watched_paths(inputs: tuple[Input, ...], prefix: str, root: str) -> tuple[str, ...]:

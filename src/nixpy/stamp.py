@@ -46,6 +46,9 @@ coarse clock ticks every 1 to 10 ms)."""
 BATCH = 50
 """Conditions in one expression."""
 
+DAY = 86_400
+"""Seconds."""
+
 COARSE_TICK = 2 * NANOSECONDS
 """The same for file systems that keep whole seconds, or, as FAT does, every second one."""
 
@@ -58,7 +61,13 @@ def settles_at(mtime: int) -> int:
 def render_stamp(entry: cache.Entry) -> bytes:
     """Return the stamp of an entry as bash."""
     exports = bash.render(entry.operations.operations, {}).rstrip()
-    parts = ("_nixpy_hit() {", *_in_batches(_conditions(entry)), *_counts(entry), _watches(entry))
+    parts = (
+        "_nixpy_hit() {",
+        *_in_batches(_conditions(entry)),
+        *_counts(entry),
+        *_expiry(entry),
+        _watches(entry),
+    )
     return os.fsencode("\n".join((*parts, exports, "return 0", "}", "")))
 
 
@@ -176,6 +185,14 @@ def _counts(entry: cache.Entry) -> Iterator[str]:
         if one.kind == "variables":
             yield f"local -a _nixpy_names=(${{!{one.name}@}})"
             yield f"((${{#_nixpy_names[@]}} == {len(one.value.split())})) || return 1"
+
+
+def _expiry(entry: cache.Entry) -> Iterator[str]:
+    """Yield that a stamp which rests on gc roots is not old: whoever comes next renews these."""
+    if any(one.kind == "root" for one in entry.inputs):
+        yield "local -i _nixpy_now"
+        yield "printf -v _nixpy_now '%(%s)T' -1"
+        yield f"((_nixpy_now < {int(time.time()) + DAY})) || return 1"
 
 
 def _watches(entry: cache.Entry) -> str:

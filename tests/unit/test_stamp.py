@@ -17,6 +17,7 @@ from nixpy.inputs import (
     observe_directory,
     observe_file,
     observe_program,
+    observe_root,
     observe_variable,
     observe_variables,
 )
@@ -69,6 +70,10 @@ class World:
         self.link.symlink_to(self.targets[0])
         self.python = self.prefix / "bin/python"
         self.python.symlink_to("/bin/sh")
+        self.collectable = self.project / f"store {self.odd}"
+        self.collectable.mkdir()
+        self.root = self.project / f"root {self.odd}"
+        self.root.symlink_to(self.collectable)
         write_marker(Marker("synced", "f", str(self.prefix), -1, "uv", "", str(self.project)))
         for path in (self.file, self.program, *self.targets, self.listing):
             os.utime(path, ns=(AGO, AGO))
@@ -97,6 +102,7 @@ class World:
                 observe_file(str(self.link))[0],
                 observe_directory(str(self.listing))[0],
                 observe_program(str(self.program)),
+                observe_root(str(self.root)),
                 observe_variable("VALUE", self.environ),
                 observe_variable("UNSET", self.environ),
                 *observe_variables("GROUP_", self.environ),
@@ -203,6 +209,8 @@ CHANGES: dict[str, Callable[[World], object]] = {
     "a program is gone": lambda made: made.program.unlink(),
     "a link leads to another file of the same time": retarget,
     "the target of a link changes": lambda made: touch(made.targets[0]),
+    "a gc root is gone": lambda made: made.root.unlink(),
+    "what a gc root protects was collected": lambda made: made.collectable.rmdir(),
     "the marker is written": lambda made: touch(made.prefix / ".nixpy/marker"),
     "the marker is gone": lambda made: (made.prefix / ".nixpy/marker").unlink(),
     "the interpreter is gone": dangle,
@@ -236,6 +244,16 @@ def test_a_single_change_is_noticed(world: World, change: Callable[[World], obje
 )
 def test_a_single_changed_variable_is_noticed(world: World, changes: dict[str, str | None]) -> None:
     assert world.ask(changes) is None
+
+
+def test_a_stamp_that_rests_on_a_gc_root_holds_for_a_day(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time()
+    for age, holds in ((0, True), (stamp.DAY - 60, True), (stamp.DAY + 60, False)):
+        monkeypatch.setattr(time, "time", lambda age=age: now - age)
+        world.write()
+        assert (world.ask() is not None) is holds
 
 
 def test_what_no_input_is_about_is_not_noticed(world: World) -> None:

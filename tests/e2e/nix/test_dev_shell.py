@@ -259,6 +259,14 @@ class TestRoots:
         project.entered()
         assert len(list((project.world.home / "state/nixpy/roots").glob("*/*/shell"))) == 1
 
+    def test_they_are_kept_young(self, project: Project) -> None:
+        project.entered()
+        [link] = (project.world.home / "state/nixpy/roots").glob("*/*/shell-1-link")
+        os.utime(link, (1_500_000_000, 1_500_000_000), follow_symlinks=False)
+        (project.path / "flake.nix").touch()
+        project.entered()
+        assert link.lstat().st_mtime > 1_600_000_000
+
     def test_gc_removes_those_of_a_project_that_is_gone(self, project: Project, nix: Nix) -> None:
         project.entered()
         shutil.rmtree(project.path)
