@@ -39,12 +39,23 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class Overhead:
+    """What two subjects cost more than a third one: how often the first fits into the second."""
+
+    small: str
+    large: str
+    base: str
+    bound: float
+
+
+@dataclass(frozen=True)
 class Group:
     """Subjects that take turns, and how they compare."""
 
     subjects: tuple[Subject, ...]
     comparisons: tuple[Comparison, ...]
     rounds: int
+    overheads: tuple[Overhead, ...] = ()
 
 
 class Workshop:
@@ -358,6 +369,50 @@ def nix_direnv(workshop: Workshop) -> Subject:
     return workshop.entering("nix-direnv's `use flake`", path, variables=variables)
 
 
+SHELLS = Path(__file__).parents[1] / "tests/flakes/shells"
+
+
+def large_project(workshop: Workshop, name: str, envrc: str) -> tuple[Path, dict[str, str]]:
+    """Make a project with a dev shell of 150 functions and 100 variables, and Nix's settings."""
+    path, variables = flake_project(workshop, name, envrc)
+    for file in ("flake.nix", "data.txt", "interpreter.txt", "nix", "hooks"):
+        source = SHELLS / file
+        if source.is_dir():
+            shutil.copytree(source, path / file)
+        else:
+            shutil.copy(source, path / file)
+    workshop.run("git", "add", "--all", cwd=path)
+    return path, variables
+
+
+def dev_shells(workshop: Workshop, rounds: int) -> Group:
+    """A warm entry of a project with a dev shell, and direnv's own way to it."""
+    empty = workshop.project("empty-beside-a-flake", "")
+    own = "nixpy, warm, a dev shell of 150 functions and 100 variables"
+    use = "direnv's `use flake` of that dev shell"
+    plain, none = "static exports of that dev shell", "empty `.envrc`, beside dev shells"
+    path, variables = large_project(workshop, "dev-shell", "use nixpy --flake .#large\n")
+    other, _ = large_project(workshop, "dev-shell-by-direnv", "use flake .#large\n")
+    workshop.environ.update(variables)
+    workshop.run("direnv", "export", "bash", cwd=path)
+    return Group(
+        (
+            workshop.entering(none, empty),
+            workshop.entering(own, path),
+            workshop.entering(plain, workshop.static("static-dev-shell", path)),
+            workshop.entering(use, other),
+        ),
+        (
+            Comparison(plain, none),
+            Comparison(own, none),
+            Comparison(own, plain, 1.05),
+            Comparison(use, none),
+        ),
+        rounds,
+        (Overhead(own, use, none, 10.0),),
+    )
+
+
 def commands(workshop: Workshop, rounds: int) -> Group:
     """What revalidates an entry, beside the start of the same interpreter."""
     path = ten_inputs(workshop, "commands")
@@ -441,6 +496,16 @@ def rows(group: Group, taken: dict[str, list[float]]) -> Iterator[tuple[str, ...
             f"{found.low:.3f} to {found.high:.3f}",
             *verdict(found, comparison.bound),
         )
+    for overhead in group.overheads:
+        base = taken[overhead.base]
+        small, large = (
+            statistics.median(a - b for a, b in zip(taken[name], base, strict=True))
+            for name in (overhead.small, overhead.large)
+        )
+        times = large / max(small, 0.001)
+        met = "met" if times >= overhead.bound else "**not met**"
+        what = f"overhead of {overhead.large} over {overhead.base}"
+        yield what, f"{large:.1f}", overhead.small, f"{times:.1f}", "", f"≥ {overhead.bound:g}", met
 
 
 def verdict(found: Ratio, bound: float | None) -> tuple[str, str]:
@@ -493,8 +558,13 @@ def main() -> int:
             (other_ways, 0.2, False),
             (commands, 0.5, False),
             (syncs, 0.3, False),
+            (dev_shells, 0.3, True),
         ):
-            group = make(workshop, max(10, int(rounds * share)))
+            try:
+                group = make(workshop, max(10, int(rounds * share)))
+            except FileNotFoundError as missing:
+                workshop.skipped.append(f"{make.__name__.replace('_', ' ')}: {missing}")
+                continue
             lines.extend(rows(group, measured(workshop, group, is_warm=is_warm)))
         print(table(lines))
         for reason in workshop.skipped:
