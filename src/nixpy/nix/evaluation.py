@@ -163,11 +163,11 @@ class Evaluation:
                 # A user's files are the user's: `nix flake lock` writes it.
                 lock_flags = ("--no-write-lock-file",)
             arguments = (*self.options.nix_options, *lock_flags)
-            metadata = self.nix.json("flake", "metadata", "--json", self.source.flake, *arguments)
+            metadata = self.nix.json("flake", "metadata", "--json", self.source.file, *arguments)
             self.trees = local_trees(metadata)
             self.has_flake_inputs = len(metadata.get("locks", {}).get("nodes", {})) > 1
         else:
-            top = _top_of(os.path.dirname(self.source.reference))
+            top = _top_of(os.path.dirname(self.source.file))
             self.trees = (Tree(top, top),)
         self._listen()
         printed, log = self.nix.run(
@@ -191,7 +191,7 @@ class Evaluation:
         """Protect the sources of a flake's inputs, so that evaluating again works offline."""
         try:
             archive = self.nix.json(
-                "flake", "archive", "--json", "--dry-run", self.source.flake, *arguments
+                "flake", "archive", "--json", "--dry-run", self.source.file, *arguments
             )
             paths = sorted(set(_archived(archive.get("inputs", {}))))
             if paths:
@@ -293,7 +293,7 @@ class Evaluation:
         """Yield what counts whether it was read or not."""
         yield observe_program(self.nix.program)
         if not self.source.is_flake:
-            yield from _observed((self.source.reference,))
+            yield from _observed((self.source.file,))
             return
         for tree in self.trees[:1]:
             flake = os.path.normpath(f"{tree.origin}/{tree.subdirectory}")

@@ -19,7 +19,7 @@ class Source(NamedTuple):
 
     Attributes:
         reference: a flake reference with its attribute (``nix flake --help``), or the absolute
-            path of a Nix file.
+            path of a Nix file, with ``#`` and an attribute if it has several shells.
         is_flake: which of the two.
         is_asked_for: whether an option names it; else it was found beside the manifests.
     """
@@ -31,11 +31,14 @@ class Source(NamedTuple):
     @property
     def installable(self) -> tuple[str, ...]:
         """The arguments that name it to ``nix``."""
-        return (self.reference,) if self.is_flake else ("--file", self.reference)
+        if self.is_flake:
+            return (self.reference,)
+        _, _, attribute = self.reference.partition("#")
+        return ("--file", self.file, *([attribute] if attribute else []))
 
     @property
-    def flake(self) -> str:
-        """The flake reference without the attribute."""
+    def file(self) -> str:
+        """The flake reference, or the path of the Nix file, without the attribute."""
         return self.reference.partition("#")[0] or "."
 
 
@@ -54,8 +57,8 @@ def find_source(directory: str, options: Options, files: Files) -> Source | None
     if options.flake is False:
         return None
     if options.flake:
-        path = os.path.join(directory, options.flake)
-        if options.flake.endswith(".nix"):
+        if options.flake.partition("#")[0].endswith(".nix"):
+            path = os.path.join(directory, options.flake)
             return Source(path, is_flake=False, is_asked_for=True)
         return Source(options.flake, is_flake=True, is_asked_for=True)
     for name in NIX_FILES:

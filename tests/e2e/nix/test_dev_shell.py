@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +15,6 @@ from .conftest import FLAKES, copy_flake
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from ..conftest import Entered, Project, World
     from .conftest import Nix, Tree
@@ -170,6 +170,48 @@ def test_a_shell_nix_serves_where_there_is_no_flake(world: World, nix: Nix) -> N
     assert project.entered().said == []
     project.write("data.txt", "goodbye\n")
     assert project.entered().environ["GREETING"] == "goodbye\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variable", "value"),
+    [
+        ("--flake shell.nix#other", "GREETING", "hello from another one"),
+        ("--argstr someArgument given", "ARGUMENT", "given"),
+    ],
+)
+def test_attributes_and_arguments_reach_a_shell_nix(
+    world: World, nix: Nix, arguments: str, variable: str, value: str
+) -> None:
+    project = world.project()
+    tree(project, "no-flake")
+    use(project, arguments)
+    assert project.entered().environ[variable] == value
+    assert project.entered().said == []
+
+
+def test_direnv_watches_no_directory_and_nothing_of_git(project: Project) -> None:
+    project.entered()
+    loaded = project.entered().environ
+    dump = project.world.run("direnv", "show_dump", loaded["DIRENV_WATCHES"]).stdout
+    watched = {os.path.relpath(one["Path"], project.path) for one in json.loads(dump)}
+    assert {"data.txt", "flake.nix", "nix/shell.nix"} <= watched
+    assert not [name for name in watched if name == "." or name.startswith(".git/")]
+
+
+def test_an_input_is_overridden_by_a_flag(world: World, nix: Nix, part: Path) -> None:
+    other = world.directory / "other"
+    shutil.copytree(part, other)
+    (other / "greeting.nix").write_text('"hello from elsewhere"\n')
+    project = world.project()
+    tree(project, "with-input", part=str(part))
+    use(project, f"--override-input part path:{other}")
+    assert project.entered().environ["GREETING"] == "hello from elsewhere"
+    assert project.entered().said == []
+
+
+def test_an_impure_flake_is_evaluated_where_that_is_said(project: Project) -> None:
+    use(project, "--flake .#impure --impure")
+    assert project.entered().environ["GREETING"] == Path("/etc/hostname").read_text()
 
 
 def test_a_flake_in_a_subdirectory_and_another_attribute(world: World, nix: Nix) -> None:

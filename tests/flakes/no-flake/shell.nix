@@ -1,7 +1,15 @@
+{
+  someArgument ? "none was given",
+}:
 let
   shell = import ./nix/shell.nix { system = builtins.currentSystem; };
+  default = shell.mkShell {
+    packages = [ shell.tool ];
+    GREETING = builtins.readFile ./data.txt;
+    ARGUMENT = someArgument;
+  };
 in
-shell.mkShell {
-  packages = [ shell.tool ];
-  GREETING = builtins.readFile ./data.txt;
+default
+// {
+  other = shell.mkShell { GREETING = "hello from another one"; };
 }
