@@ -69,7 +69,10 @@ class Log:
             if isinstance(said, dict):
                 self._event(said)
                 return
-        self._keep(line.decode("utf-8", "replace"))
+        text = plain(line.decode("utf-8", "replace"))
+        if text.startswith("error:"):  # before Nix has read its options it knows no format
+            self.errors.append(text)
+        self._keep(text)
 
     def _event(self, said: dict[str, Any]) -> None:
         level = said.get("level")

@@ -42,6 +42,12 @@
 
         variables = mkShell (builtins.fromJSON (builtins.readFile ./variables.json));
 
+        # One that takes a while to build.
+        slow = mkShell {
+          packages = [ (built "slow-tool" "sleep 3; mkdir $out") ];
+          GREETING = builtins.readFile ./data.txt;
+        };
+
         # What goes wrong.
         failing = mkShell { packages = [ (built "broken" "echo no compiler; exit 7") ]; };
         missing = mkShell { GREETING = builtins.readFile ./missing.txt; };
