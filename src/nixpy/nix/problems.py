@@ -94,7 +94,7 @@ _ABSENT = re.compile(
 _TRACKED = re.compile(
     r"path '([^']+)'(?: in the repository \"[^\"]*\")? is not tracked by git", re.IGNORECASE
 )
-_SOURCE = re.compile(r"^.*/[a-z0-9]{32}-[^/]*source/")
+_SOURCE = re.compile(r"/[^\s']*?/[a-z0-9]{32}-[^/\s']*source/")
 
 
 def problem(log: Log, status: int, directory: str, path: str | None) -> DevShellFailed:
@@ -141,7 +141,7 @@ def _innermost(text: str) -> str:
     causes = [
         line.removeprefix("error:").strip() for line in lines if line.startswith("error:")
     ] or lines[:1]
-    return next((cause for cause in reversed(causes) if cause), "")
+    return _SOURCE.sub("", next((cause for cause in reversed(causes) if cause), ""))
 
 
 def _place(text: str) -> str | None:

@@ -1,0 +1,119 @@
+"""What is collected when a project is gone, and what stays."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from nixpy import cache
+from nixpy.collect import collect, entries
+from nixpy.environment import Environment
+from nixpy.logs import log_path, open_log
+from nixpy.marker import Marker, write_marker
+from nixpy.nix.roots import new_roots, roots_directory
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> dict[str, str]:
+    return {
+        "HOME": str(tmp_path),
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+        "XDG_DATA_HOME": str(tmp_path / "data"),
+        "XDG_STATE_HOME": str(tmp_path / "state"),
+    }
+
+
+def make(tmp_path: Path, name: str) -> Path:
+    """Make a project with an entry, a log, gc roots and a central environment."""
+    project = tmp_path / name
+    project.mkdir()
+    top = str(tmp_path / "cache/nixpy")
+    directory = cache.entry_directory(top, str(project), ())
+    assert directory is not None
+    cache.make_private_directory(directory, top)
+    empty = Environment()
+    entry = cache.Entry("1", str(project), "f", "uv", "r", (), (), "", "", -1, (), empty)
+    cache.write_entry(directory, entry)
+    state = str(tmp_path / "state/nixpy")
+    with open_log(log_path(state, str(project)), str(project)):
+        pass
+    new_roots(roots_directory(state, str(project), "key"), str(project))
+    central = tmp_path / f"data/nixpy/environments/{name}"
+    write_marker(Marker("synced", "f", str(central), -1, "uv", "", str(project)))
+    return project
+
+
+def files(tmp_path: Path, name: str) -> list[str]:
+    """Everything of nixpy's that is there and about a project."""
+    found = []
+    for path in sorted(tmp_path.rglob("*")):
+        inside = path.is_file() and name.encode() in path.read_bytes()
+        if inside or (f"/{name}/" in str(path) and path.is_file()):
+            found.append(str(path.relative_to(tmp_path)))
+    return found
+
+
+def test_nothing_of_a_project_that_is_there_is_removed(
+    tmp_path: Path, places: dict[str, str]
+) -> None:
+    make(tmp_path, "alive")
+    before = files(tmp_path, "alive")
+    assert collect(places) == []
+    assert files(tmp_path, "alive") == before
+
+
+def test_all_of_one_that_is_gone_is_removed_and_nothing_else(
+    tmp_path: Path, places: dict[str, str]
+) -> None:
+    make(tmp_path, "alive")
+    shutil.rmtree(make(tmp_path, "omega"))
+    before = files(tmp_path, "alive")
+    removed = collect(places)
+    assert len(removed) == 4
+    assert all("gone" in one.why for one in removed)
+    assert files(tmp_path, "omega") == []
+    assert files(tmp_path, "alive") == before
+    assert collect(places) == []
+
+
+def test_a_dry_run_says_the_same_and_removes_nothing(
+    tmp_path: Path, places: dict[str, str]
+) -> None:
+    shutil.rmtree(make(tmp_path, "omega"))
+    before = files(tmp_path, "omega")
+    said = collect(places, dry_run=True)
+    assert files(tmp_path, "omega") == before
+    assert said == collect(places)
+
+
+def test_entries_are_listed_by_their_directory(tmp_path: Path, places: dict[str, str]) -> None:
+    projects = {str(make(tmp_path, name)) for name in ("one", "two")}
+    assert {directory for directory, _, _ in entries(places)} == projects
+
+
+def test_entries_of_another_version_are_removed(tmp_path: Path, places: dict[str, str]) -> None:
+    project = make(tmp_path, "alive")
+    old = tmp_path / f"cache/nixpy/projects{project}/@nixpy/0"
+    old.mkdir()
+    assert [one.path for one in collect(places)] == [str(old)]
+    assert not old.exists()
+
+
+def test_a_cache_that_others_can_write_to_is_left_alone(
+    tmp_path: Path, places: dict[str, str]
+) -> None:
+    shutil.rmtree(make(tmp_path, "omega"))
+    os.chmod(tmp_path / "cache/nixpy", 0o777)
+    assert not [one for one in collect(places) if "/cache/" in one.path]
+    assert list(entries(places)) == []
+
+
+def test_where_there_is_nothing_nothing_is_collected(places: dict[str, str]) -> None:
+    assert collect(places) == []
+    assert list(entries(places)) == []
