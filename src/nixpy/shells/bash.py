@@ -15,7 +15,7 @@ from nixpy.shells.names import check, front
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from nixpy.environment import Operation
 
@@ -44,7 +44,7 @@ _ESCAPES = {
 def render(operations: Sequence[Operation], environ: Mapping[str, str]) -> str:  # noqa: ARG001
     """Return bash for ``eval "$(nixpy export bash)"``, or to be sourced."""
     check(operations)
-    lines = [_statement(operation) for operation in operations]
+    lines = list(_statements(operations))
     if any(isinstance(operation, Prepend) for operation in operations):
         lines = [_BEFORE, *lines, _AFTER]
     return "".join(lines)
@@ -62,12 +62,24 @@ def ansi_c(value: str) -> str:
     return "$'" + value.translate(_ESCAPES) + "'"
 
 
-def _statement(operation: Operation) -> str:
-    if isinstance(operation, Set):
-        return f"export {operation.name}={quote(operation.value)}\n"
-    if isinstance(operation, Prepend):
-        return _prepend(operation)
-    return f"unset -v {operation.name}\n"
+def _statements(operations: Sequence[Operation]) -> Iterator[str]:
+    assignments: list[str] = []
+    for operation in operations:
+        if isinstance(operation, Set):
+            assignments.append(f"{operation.name}={quote(operation.value)}")
+            continue
+        # One command for many is half the time.
+        yield _exported(assignments)
+        assignments.clear()
+        if isinstance(operation, Prepend):
+            yield _prepend(operation)
+        else:
+            yield f"unset -v {operation.name}\n"
+    yield _exported(assignments)
+
+
+def _exported(assignments: list[str]) -> str:
+    return f"export {' '.join(assignments)}\n" if assignments else ""
 
 
 def _prepend(operation: Prepend) -> str:
