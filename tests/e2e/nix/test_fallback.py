@@ -1,0 +1,81 @@
+"""Where the kernel does not tell what is read, every file that Nix sees counts."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from nixpy.nix.reads import CannotWatch, Reads
+from nixpy.project import Project as Directory
+from nixpy.resolver import Resolution, Resolver
+
+from .conftest import copy_flake
+
+if TYPE_CHECKING:
+    from ..conftest import Project, World
+    from .conftest import Nix
+
+
+@pytest.fixture
+def project(world: World, nix: Nix) -> Project:
+    project = world.project()
+    copy_flake("shells", project.path, world.environ)
+    return project
+
+
+def resolved(project: Project) -> Resolution:
+    return Resolver(environ=project.world.environ).resolve(Directory.at(str(project.path)), {})
+
+
+def files(resolution: Resolution, project: Project) -> set[str]:
+    below = f"{project.path}/"
+    return {
+        one.name.removeprefix(below)
+        for one in resolution.inputs
+        if one.kind == "file" and one.value and one.name.startswith(below)
+    }
+
+
+def no_inotify(*_: object) -> None:
+    raise CannotWatch("no watch is left")
+
+
+def too_much(*_: object) -> None:
+    raise CannotWatch("more was read at once than its queue holds")
+
+
+@pytest.mark.parametrize(
+    ("name", "fails"),
+    [("__init__", no_inotify), ("watch", no_inotify), ("take_in", too_much)],
+)
+def test_every_file_that_nix_sees_counts_and_explain_says_so(
+    project: Project, monkeypatch: pytest.MonkeyPatch, name: str, fails: object
+) -> None:
+    project.write("untracked.txt", "git does not know this one\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(Reads, name, fails)
+        resolution = resolved(project)
+    assert resolution.error is None
+    seen = files(resolution, project)
+    assert {"flake.nix", "nix/shell.nix", "data.txt", "README.md", "hooks/exits.sh"} <= seen
+    assert "untracked.txt" not in seen
+    explained = json.loads(project.nixpy("explain", "--json").stdout)
+    assert explained["dev_shell"]["inexact"]
+    assert "could not be told" in project.nixpy("explain").stdout
+
+
+def test_a_change_of_any_of_them_is_noticed_then(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Reads, "watch", no_inotify)
+    first = resolved(project)
+    project.write("README.md", "changed\n")
+    assert resolved(project).fingerprint != first.fingerprint
+
+
+def test_where_it_does_only_what_was_read_counts(project: Project) -> None:
+    seen = files(resolved(project), project)
+    assert "data.txt" in seen
+    assert not {"README.md", "hooks/exits.sh"} & seen
