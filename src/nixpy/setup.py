@@ -43,7 +43,7 @@ def install(environ: Mapping[str, str], *, check: bool = False, remove: bool = F
     path = library_path(environ)
     if path is None:
         raise UsageError("direnv's configuration has no place", next="Set HOME and try again.")
-    text = library_text(_command(), __version__)
+    text = library_text(_command(environ), __version__)
     try:
         with open(path, encoding="utf-8") as file:
             there: str | None = file.read()
@@ -90,8 +90,8 @@ def _replace(path: str, text: str) -> None:
         raise
 
 
-def _command() -> list[str]:
-    """Return the absolute command that calls this nixpy."""
+def _command(environ: Mapping[str, str]) -> list[str]:
+    """Return the absolute command that calls this nixpy, and will call the next one, too."""
     called = sys.argv[0]
     if os.path.basename(called) == "nixpy" and os.path.isfile(called):
         command = [os.path.abspath(called)]
@@ -104,7 +104,11 @@ def _command() -> list[str]:
             where=command[0],
             next="Install it first: `uv tool install nixpy`, then `nixpy setup`.",
         )
-
+    if "/nix/store/" in command[0]:
+        # It goes with the next upgrade; the link in a profile that leads to it stays.
+        found = find_program("nixpy", environ.get("PATH", ""))
+        if found and os.path.realpath(found) == os.path.realpath(command[0]):
+            command[0] = found
     return command
 
 

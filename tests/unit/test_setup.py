@@ -62,3 +62,30 @@ def test_a_link_is_kept_and_its_target_written(tmp_path: Path) -> None:
 def test_without_a_home_there_is_no_place() -> None:
     with pytest.raises(UsageError, match="no place"):
         install({})
+
+
+def test_a_nixpy_in_the_cache_of_uv_is_not_set_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "uv/archive-v0/abc/bin/nixpy"
+    program.parent.mkdir(parents=True)
+    program.touch()
+    monkeypatch.setattr("sys.argv", [str(program)])
+    with pytest.raises(UsageError, match="uv's cache"):
+        install({"HOME": str(tmp_path)})
+    assert not (tmp_path / ".config").exists()
+
+
+def test_what_leads_to_a_store_path_from_path_is_set_up_instead_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, profile = tmp_path / "nix/store/abc-nixpy/bin", tmp_path / "profile/bin"
+    for directory in (store, profile):
+        directory.mkdir(parents=True)
+    (store / "nixpy").touch(0o755)
+    (profile / "nixpy").symlink_to(store / "nixpy")
+    monkeypatch.setattr("sys.argv", [str(store / "nixpy")])
+    for path, expected in ((profile, profile), (store, store), (tmp_path, store)):
+        install({"HOME": str(tmp_path), "PATH": str(path)})
+        text = (tmp_path / ".config/direnv/lib/nixpy.sh").read_text()
+        assert f"_nixpy_command=('{expected}/nixpy')" in text
