@@ -76,12 +76,21 @@ def _environments(environ: Mapping[str, str]) -> Iterator[Collected]:
 
 
 def _roots(environ: Mapping[str, str]) -> Iterator[Collected]:
-    """Yield the gc roots of dev shells whose project is gone: Nix may collect them then."""
+    """Yield the gc roots that no entry rests on any more: Nix may collect them then."""
     folder = f"{nixpy_directory('state', environ)}/roots"
+    used = {
+        os.path.dirname(os.path.dirname(one.name))
+        for _, _, entry in entries(environ)
+        for one in entry.inputs
+        if one.kind == "root"
+    }
     for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
-        owner = owner_of(f"{folder}/{name}")
+        path = f"{folder}/{name}"
+        owner = owner_of(path)
         if owner is not None and not os.path.isdir(owner):
-            yield Collected(f"{folder}/{name}", f"{owner} is gone")
+            yield Collected(path, f"{owner} is gone")
+        elif path not in used:
+            yield Collected(path, f"no dev shell of {owner or 'a project'} that is in use")
 
 
 def _logs(environ: Mapping[str, str]) -> Iterator[Collected]:

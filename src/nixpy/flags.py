@@ -33,7 +33,6 @@ NIX_FLAGS: dict[str, int] = {
     "--offline": 0,
     "--refresh": 0,
     "--update-input": 1,
-    "--inputs-from": 1,
     "--override-flake": 2,
     "--override-input": 2,
     "--option": 2,

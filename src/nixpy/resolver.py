@@ -338,6 +338,9 @@ class Resolver:
         prefix = derivation.plan.prefix if derivation.plan else ""
         if prefix and not is_synced_to(prefix, derivation.synced):
             return
+        source = derivation.source
+        if source and not self.dev_shells.is_current(project.root, source, derivation.options):
+            return
         decision = derivation.decision
         entry = cache.Entry(
             version=__version__,

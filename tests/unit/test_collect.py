@@ -11,6 +11,7 @@ import pytest
 from nixpy import cache
 from nixpy.collect import collect, entries
 from nixpy.environment import Environment
+from nixpy.inputs import observe_root
 from nixpy.logs import log_path, open_log
 from nixpy.marker import Marker, write_marker
 from nixpy.nix.roots import new_roots, roots_directory
@@ -38,12 +39,13 @@ def make(tmp_path: Path, name: str) -> Path:
     assert directory is not None
     cache.make_private_directory(directory, top)
     empty = Environment()
-    entry = cache.Entry("1", str(project), "f", "uv", "r", (), (), "", "", -1, (), empty)
-    cache.write_entry(directory, entry)
     state = str(tmp_path / "state/nixpy")
     with open_log(log_path(state, str(project)), str(project)):
         pass
-    new_roots(roots_directory(state, str(project), "key"), str(project))
+    roots = new_roots(roots_directory(state, str(project), "key"), str(project))
+    root = observe_root(f"{roots}/shell")
+    entry = cache.Entry("1", str(project), "f", "uv", "r", (), (), "", "", -1, (root,), empty)
+    cache.write_entry(directory, entry)
     central = tmp_path / f"data/nixpy/environments/{name}"
     write_marker(Marker("synced", "f", str(central), -1, "uv", "", str(project)))
     return project
@@ -112,6 +114,14 @@ def test_a_cache_that_others_can_write_to_is_left_alone(
     os.chmod(tmp_path / "cache/nixpy", 0o777)
     assert not [one for one in collect(places) if "/cache/" in one.path]
     assert list(entries(places)) == []
+
+
+def test_roots_that_no_entry_rests_on_are_removed(tmp_path: Path, places: dict[str, str]) -> None:
+    project = make(tmp_path, "alive")
+    old = roots_directory(str(tmp_path / "state/nixpy"), str(project), "an attribute of old")
+    new_roots(old, str(project))
+    assert [one.path for one in collect(places)] == [old]
+    assert not os.path.exists(old)
 
 
 def test_where_there_is_nothing_nothing_is_collected(places: dict[str, str]) -> None:

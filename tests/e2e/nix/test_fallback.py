@@ -79,3 +79,12 @@ def test_where_it_does_only_what_was_read_counts(project: Project) -> None:
     seen = files(resolved(project), project)
     assert "data.txt" in seen
     assert not {"README.md", "hooks/exits.sh"} & seen
+
+
+def test_what_was_never_evaluated_is_not_kept_as_if_it_were(project: Project) -> None:
+    resolver = Resolver(environ=project.world.environ)
+    directory = Directory.at(str(project.path))
+    assert not resolver.resolve(directory, {}, sync="never").has_dev_shell
+    assert resolver.read_entry(directory) is None
+    assert resolver.resolve(directory, {}).has_dev_shell
+    assert resolver.read_entry(directory) is not None
