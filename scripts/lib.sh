@@ -149,53 +149,61 @@ set_up_nushell() {
     say "could not install nushell; what needs it is skipped"
 }
 
-# Usage: set_up_newer_nix
+# Usage: unpack_newer_nix DIRECTORY
 #
-# Unpacks the Nix of Debian 13, with the libraries that it needs, beside that of the machine; nothing
-# is installed, and no right to do so is needed. NIXPY_TEST_NEWER_NIX is the directory of its commands.
-set_up_newer_nix() {
-  local top=$PWD/.cache/debian-13 mirror name
-  export NIXPY_TEST_NEWER_NIX=$top/bin
-  if [[ -x $top/bin/nix ]]; then
-    return 0
+# Unpacks the Nix of Debian 13, with the libraries that it needs; nothing is installed, and no right
+# to do so is needed.
+unpack_newer_nix() {
+  local top=$1 part=$1.part keyring=/usr/share/keyrings/debian-archive-keyring.gpg mirror name
+  if ! type -P apt-get >/dev/null || ! type -P patchelf >/dev/null || [[ ! -e $keyring ]]; then
+    say "it takes apt-get, patchelf and Debian's keyring"
+    return 1
   fi
-  if ! type -P apt-get >/dev/null || ! type -P patchelf >/dev/null || [[ ! -e /usr/share/keyrings/debian-archive-keyring.gpg ]]; then
-    say "no Debian packages to be had: what needs a second Nix is skipped"
-    return 0
-  fi
-  say "unpacking Nix of Debian 13"
-  # Where the machine's own packages come from.
+  # Where the machine's own packages come from; others have addresses that end in /debian, too.
   # shellcheck disable=SC2016 # apt-get's own notation
-  mirror=$(apt-get indextargets --format '$(SITE)' 2>/dev/null | grep -m 1 '/debian/*$') ||
-    mirror=http://deb.debian.org/debian
-  rm -rf "$top.part"
-  mkdir -p "$top.part"/{state/lists/partial,cache/archives/partial,root,bin}
-  : >"$top.part/status"
-  printf 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s trixie main\n' "$mirror" \
-    >"$top.part/sources.list"
+  mirror=$(apt-get indextargets --format '$(SITE)' 'Label: Debian' 'Created-By: Packages' 2>/dev/null) || mirror=
+  mirror=${mirror%%$'\n'*}
+  rm -rf "$part"
+  mkdir -p "$part"/{state/lists/partial,cache/archives/partial,root,bin} || return 1
+  : >"$part/status"
+  printf 'deb [signed-by=%s] %s trixie main\n' "$keyring" "${mirror:-http://deb.debian.org/debian}" >"$part/sources.list"
   local apt=(
     apt-get --quiet
-    -o "Dir::Etc::SourceList=$top.part/sources.list" -o Dir::Etc::SourceParts=-
-    -o "Dir::State=$top.part/state" -o "Dir::State::Status=$top.part/status"
-    -o "Dir::Cache=$top.part/cache" -o Debug::NoLocking=1 -o "APT::Sandbox::User=$(id -un)"
+    -o "Dir::Etc::SourceList=$part/sources.list" -o Dir::Etc::SourceParts=-
+    -o "Dir::State=$part/state" -o "Dir::State::Status=$part/status"
+    -o "Dir::Cache=$part/cache" -o Debug::NoLocking=1 -o "APT::Sandbox::User=$(id -un)"
   )
-  if ! quietly "${apt[@]}" update ||
-    ! quietly "${apt[@]}" install -y --download-only --no-install-recommends nix-bin; then
-    say "could not download it; what needs it is skipped"
-    return 0
-  fi
-  for name in "$top.part"/cache/archives/*.deb; do
-    dpkg-deb --extract "$name" "$top.part/root"
+  quietly "${apt[@]}" update || return 1
+  quietly "${apt[@]}" install -y --download-only --no-install-recommends nix-bin || return 1
+  for name in "$part"/cache/archives/*.deb; do
+    quietly dpkg-deb --extract "$name" "$part/root" || return 1
   done
   # Its own loader and libraries, also where it starts itself again by /proc/self/exe.
-  local root=$top/root/usr
-  patchelf --force-rpath --set-rpath "$root/lib/$(uname -m)-linux-gnu" \
-    --set-interpreter "$root/lib64/$(basename "$top.part"/root/usr/lib64/ld-linux-*)" "$top.part/root/usr/bin/nix"
+  local usr=$top/root/usr loaders=("$part"/root/usr/lib*/ld-linux-*)
+  quietly patchelf --force-rpath --set-rpath "$usr/lib/$(uname -m)-linux-gnu" \
+    --set-interpreter "$top/${loaders[0]#"$part/"}" "$part/root/usr/bin/nix" || return 1
   for name in nix nix-build nix-collect-garbage nix-instantiate nix-shell nix-store; do
-    ln -s ../root/usr/bin/nix "$top.part/bin/$name"
+    ln -s ../root/usr/bin/nix "$part/bin/$name" || return 1
   done
-  rm -rf "$top" "$top.part/cache" "$top.part/state"
-  mv "$top.part" "$top"
+  rm -rf "$top" "$part/cache" "$part/state"
+  mv "$part" "$top" || return 1
+  quietly "$top/bin/nix" --version
+}
+
+# Usage: set_up_newer_nix
+#
+# Has a second Nix beside that of the machine; NIXPY_TEST_NEWER_NIX is the directory of its commands.
+set_up_newer_nix() {
+  local top=$PWD/.cache/debian-13
+  # It names its loader by an absolute path, so that one that was moved here with its folder cannot run.
+  if ! "$top/bin/nix" --version >/dev/null 2>&1; then
+    say "unpacking Nix of Debian 13"
+    if ! unpack_newer_nix "$top"; then
+      say "could not unpack it; what needs a second Nix is skipped"
+      return 0
+    fi
+  fi
+  export NIXPY_TEST_NEWER_NIX=$top/bin
 }
 
 # Usage: set_up_tests

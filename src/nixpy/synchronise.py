@@ -138,6 +138,7 @@ class _Work:
             self._change(self.plan)
             return None
         # A sync was killed; what it was about to replace may be there in half.
+        self.prefix.remove_debris()
         try:
             self._change(replace(self.plan, reinstall=True))
         except SyncFailed:
@@ -200,10 +201,13 @@ class _Work:
         before = prefix.read_marker()
         packages = packages_mtime(prefix.path)
         prefix.write_marker("syncing", before.fingerprint if before else "", self.manager)
+        status = 1
         try:
-            self._check(find_manager(self.manager).install(plan, self.session), "installing")
+            status = find_manager(self.manager).install(plan, self.session)
+            self._check(status, "installing")
         except NixpyError:
-            if packages_mtime(prefix.path) == packages:
+            # One that was killed may have been removing a package, file by file.
+            if status > 0 and packages_mtime(prefix.path) == packages:
                 # It failed before it changed anything: what was good still is.
                 if before:
                     write_marker(before)

@@ -109,6 +109,36 @@ def test_after_hundreds_of_kills_each_next_entry_is_correct(
     kill_and_enter(world.project(), kind, seed, rounds=10)
 
 
+DYING_UV = """\
+#!/bin/sh
+case $1 in
+  sync | pip) rm -r .venv/lib/python*/site-packages/attrs-*.dist-info/*; kill -KILL $$ ;;
+  *) exec %s "$@" ;;
+esac
+"""
+
+
+@pytest.mark.parametrize("kind", ["project", "requirements"])
+def test_a_uv_that_is_killed_while_it_removes_a_package_leaves_nothing(
+    world: World, kind: str
+) -> None:
+    project = world.project()
+    write_requirements(project, kind, OLD)
+    project.entered()
+    write_requirements(project, kind, NEW)
+    uv = world.home / "bin/uv"
+    real = uv.readlink()
+    uv.unlink()
+    uv.write_text(DYING_UV % real)
+    uv.chmod(0o755)
+    assert "was ended by signal 9" in project.entered().environ["NIXPY_STALE"]
+    uv.unlink()
+    uv.symlink_to(real)
+    assert project.entered().synced
+    check_correct(project, NEW)
+    assert project.entered().said == []
+
+
 def test_twenty_shells_entering_a_cold_project_sync_it_once(world: World) -> None:
     project = world.project()
     write_requirements(project, "project", NEW)

@@ -7,6 +7,7 @@ one, and put back when the new one cannot be made: the last good environment is 
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import shutil
 from typing import TYPE_CHECKING
@@ -92,6 +93,17 @@ class Prefix:
         """Remove the marker: nixpy has not synced this prefix."""
         with contextlib.suppress(FileNotFoundError):
             os.unlink(marker_path(self.path))
+
+    def remove_debris(self) -> None:
+        """Remove what a manager that was killed while it removed a distribution has left.
+
+        A ``.dist-info`` directory without ``METADATA`` is of no distribution (Recording installed
+        projects, "The .dist-info directory"), and stands in the way of the next one.
+        """
+        below = glob.escape(self.path)
+        for path in glob.glob(f"{below}/lib/*/site-packages/*.dist-info"):
+            if not os.path.exists(f"{path}/METADATA"):
+                shutil.rmtree(path)
 
     def matches_its_interpreter(self, runner: Runner, environ: Mapping[str, str]) -> bool:
         """Whether the base interpreter is of the version that the prefix was made with.
