@@ -39,6 +39,7 @@ class Nix:
 
     commands: Path
     environ: dict[str, str]
+    version: tuple[int, ...]
 
     def run(self, *arguments: str, cwd: Path, check: bool = True) -> str:
         """Run ``nix`` as a user would who has switched flakes on; return what it prints."""
@@ -73,7 +74,8 @@ def nix(request: pytest.FixtureRequest, tmp_path: Path, environ: dict[str, str])
     commands = OLDER if request.param == "the machine's Nix" else Path(NEWER)
     if not NEWER and request.param == "a newer Nix":
         pytest.skip("there is no second Nix: NIXPY_TEST_NEWER_NIX is not set")
-    if _version(commands) is None:
+    version = _version(commands)
+    if version is None:
         pytest.skip("nix is not installed")
     top = tmp_path.resolve() / "nix"
     configuration = top / "etc"
@@ -92,7 +94,7 @@ def nix(request: pytest.FixtureRequest, tmp_path: Path, environ: dict[str, str])
         "NIX_LOG_DIR": str(top / "log"),
         "NIX_PATH": "",
     }
-    yield Nix(commands, environ)
+    yield Nix(commands, environ, version)
     for directory, _, _ in os.walk(top / "store"):
         Path(directory).chmod(0o700)
 

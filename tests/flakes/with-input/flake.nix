@@ -1,5 +1,6 @@
 {
-  # Tests put the directory of the part there: Nix 2.8 takes no relative one.
+  # Tests put the directory of the part there. Of a relative one, Nix 2.26 writes a lock file that Nix
+  # 2.8 refuses ("mutable lock").
   inputs.part.url = "path:@part@";
 
   outputs =

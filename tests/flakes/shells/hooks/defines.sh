@@ -1,0 +1,3 @@
+greet() { echo "hello from a function"; }
+alias greeting=greet
+export AFTER=yes
