@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import shutil
 import sys
 from pathlib import Path
@@ -227,6 +228,53 @@ def test_a_flake_in_a_subdirectory_and_another_attribute(world: World, nix: Nix)
     shell.write_text(shell.read_text() + "# changed\n")
     assert project.entered().environ["NIX_EXAMPLE_0"]
     assert evaluations(project) == 2
+
+
+def test_a_project_in_a_subdirectory_with_a_flake_of_its_own(world: World, nix: Nix) -> None:
+    top = world.directory / "repository"
+    project = world.project("repository/app")
+    copy_flake("shells", project.path, world.environ)
+    shutil.rmtree(project.path / ".git")
+    (top / "other.txt").write_text("of another project\n")
+    world.run("git", "init", "--quiet", cwd=top)
+    world.run("git", "add", "--all", cwd=top)
+    assert project.entered().environ["HOOKED"] == "yes"
+    (top / "other.txt").write_text("changed\n")
+    project.write("README.md", "changed\n")
+    assert project.entered().said == []
+    project.write("data.txt", "goodbye\n")
+    assert project.entered().environ["GREETING"] == "goodbye\n"
+    assert project.entered().said == []
+
+
+def test_a_file_in_a_submodule_is_noticed(world: World, nix: Nix) -> None:
+    part = copy_flake("part", world.directory / "part", world.environ)
+    project = world.project(envrc="use nixpy --flake '.?submodules=1'\n")
+    tree(project, "no-flake")
+    system = f'"{platform.machine()}-linux"'
+    project.write(
+        "flake.nix",
+        "{ outputs = { self }:\n"
+        f"  let shell = import ./nix/shell.nix {{ system = {system}; }}; in {{\n"
+        f"  devShells.${{{system}}}.default =\n"
+        "    shell.mkShell { GREETING = import ./part/greeting.nix; };\n"
+        "}; }\n",
+    )
+    world.environ |= {
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": "protocol.file.allow",
+        "GIT_CONFIG_VALUE_0": "always",
+    }
+    git(project, "submodule", "add", "--quiet", str(part.path), "part")
+    git(project, "add", "--all")
+    git(project, "commit", "--quiet", "--message", "with a part")
+    entered = project.entered()
+    assert entered.environ.get("GREETING") == "hello from the part", entered.stderr
+    assert project.entered().said == []
+    project.write("part/README.md", "changed\n")
+    assert project.entered().said == []
+    project.write("part/greeting.nix", '"goodbye from the part"\n')
+    assert project.entered().environ["GREETING"] == "goodbye from the part"
 
 
 def test_the_files_of_the_project_are_not_touched(project: Project) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
+from nixpy.freshness import revalidated
 from nixpy.nix.reads import CannotWatch, Reads
 from nixpy.project import Project as Directory
 from nixpy.resolver import Resolution, Resolver
@@ -14,6 +16,8 @@ from nixpy.resolver import Resolution, Resolver
 from .conftest import copy_flake
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..conftest import Project, World
     from .conftest import Nix
 
@@ -88,3 +92,42 @@ def test_what_was_never_evaluated_is_not_kept_as_if_it_were(project: Project) ->
     assert resolver.read_entry(directory) is None
     assert resolver.resolve(directory, {}).has_dev_shell
     assert resolver.read_entry(directory) is not None
+
+
+def test_without_nix_a_flake_is_named_once_and_then_all_is_warm(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.write(".python-version", "3\n")
+    monkeypatch.setattr("nixpy.nix.command.PLACES", ())
+    monkeypatch.setattr("nixpy.nix.kept.PLACES", (str(tmp_path / "bin/nix"),))
+    said: list[str] = []
+    environ = {**project.world.environ, "PATH": f"{project.world.home}/bin:{sys.base_prefix}/bin"}
+    resolver = Resolver(environ=environ, report=said.append)
+    directory = Directory.at(str(project.path))
+    resolution = resolver.resolve(directory, {})
+    assert resolution.error is None
+    assert [line for line in said if "Nix is not installed" in line]
+    entry = resolver.read_entry(directory)
+    assert entry is not None
+    assert revalidated(entry, str(project.path), environ) is entry
+    said.clear()
+    resolver.resolve(directory, {})
+    assert said == []
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/nix").touch(0o755)
+    assert revalidated(entry, str(project.path), environ) is None
+
+
+def test_without_nix_a_flake_that_is_asked_for_is_missed(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.write(".python-version", "3\n")
+    monkeypatch.setattr("nixpy.nix.command.PLACES", ())
+    environ = {**project.world.environ, "PATH": f"{project.world.home}/bin:{sys.base_prefix}/bin"}
+    resolution = Resolver(environ=environ).resolve(
+        Directory.at(str(project.path)), {"flake": ".#python"}
+    )
+    assert resolution.stale is not None
+    assert "Nix is not installed" in resolution.stale
+    assert resolution.environment is not None
+    assert "VIRTUAL_ENV" in resolution.environment.names
