@@ -49,6 +49,9 @@ VARIABLES = (
 )
 """What Nix and an impure evaluation of nixpkgs obey (nix.conf(5); nixpkgs manual)."""
 
+MOST_ATTEMPTS = 3
+"""How often a flake is evaluated whose tree is edited meanwhile."""
+
 MOST_FILES = 2000
 """Files that a dev shell rests on where what was read cannot be heard."""
 
@@ -106,7 +109,6 @@ class Evaluation:
     heard: Callable[[bytes], None]
 
     trees: tuple[Tree, ...] = ()
-    has_flake_inputs: bool = False
     reads: Reads | None = None
     said: Log | None = None
     inexact: str = ""
@@ -157,38 +159,50 @@ class Evaluation:
         )
 
     def _script(self) -> str:
-        lock_flags: tuple[str, ...] = ()
-        if self.source.is_flake:
-            if not LOCK_FLAGS & set(self.options.nix_options):
-                # A user's files are the user's: `nix flake lock` writes it.
-                lock_flags = ("--no-write-lock-file",)
-            arguments = (*self.options.nix_options, *lock_flags)
-            metadata = self.nix.json("flake", "metadata", "--json", self.source.file, *arguments)
-            self.trees = local_trees(metadata)
-            self.has_flake_inputs = len(metadata.get("locks", {}).get("nodes", {})) > 1
-        else:
+        if not self.source.is_flake:
             top = _top_of(os.path.dirname(self.source.file))
             self.trees = (Tree(top, top),)
-        self._listen()
-        printed, log = self.nix.run(
+            self._listen()
+            return self._printed(self.options.nix_options)
+        arguments = self.options.nix_options
+        if not LOCK_FLAGS & set(arguments):
+            # A user's files are the user's: `nix flake lock` writes it.
+            arguments = (*arguments, "--no-write-lock-file")
+        for _ in range(MOST_ATTEMPTS):
+            metadata = self.nix.json("flake", "metadata", "--json", self.source.file, *arguments)
+            self.trees = local_trees(metadata)
+            self._listen()
+            script = self._printed(arguments)
+            if self.reads is None or self._has_heard_the_flake(self.reads):
+                break
+            # An edit between the two calls: it was evaluated from another copy of the tree.
+            self._stop_listening("Nix reads another copy of the tree than it names")
+        if len(metadata.get("locks", {}).get("nodes", {})) > 1:
+            self._keep_flake_inputs(arguments)
+        return script
+
+    def _printed(self, arguments: tuple[str, ...]) -> str:
+        printed, self.said = self.nix.run(
             "print-dev-env",
             *self.source.installable,
-            *self.options.nix_options,
-            *lock_flags,
+            *arguments,
             *("--profile", f"{self.roots}/shell"),
             *("--option", "eval-cache", "false", "-vvv"),
             meanwhile=self._take_in,
         )
         self._take_in()
-        self.said = log
-        if self.has_flake_inputs and any("lock file" in warning for warning in log.warnings):
-            self.notices.append("flake.lock is missing or not current: run `nix flake lock`")
-        if self.has_flake_inputs:
-            self._keep_flake_inputs((*self.options.nix_options, *lock_flags))
         return os.fsdecode(printed)
+
+    def _has_heard_the_flake(self, reads: Reads) -> bool:
+        return not self.trees or any(
+            os.path.basename(path) == "flake.nix" and self._tree_of(path) == self.trees[0]
+            for path in reads.files
+        )
 
     def _keep_flake_inputs(self, arguments: tuple[str, ...]) -> None:
         """Protect the sources of a flake's inputs, so that evaluating again works offline."""
+        if self.said and any("lock file" in warning for warning in self.said.warnings):
+            self.notices.append("flake.lock is missing or not current: run `nix flake lock`")
         try:
             archive = self.nix.json(
                 "flake", "archive", "--json", "--dry-run", self.source.file, *arguments
@@ -203,6 +217,7 @@ class Evaluation:
 
     def _listen(self) -> None:
         store = self.source.is_flake
+        self.inexact = ""
         try:
             self.reads = Reads()
             for tree in self.trees:

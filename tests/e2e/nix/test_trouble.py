@@ -71,6 +71,30 @@ def test_an_edit_while_nix_works_is_noticed_by_the_next_entry(project: Project) 
     assert project.entered().said == []
 
 
+EDITING_NIX = """\
+#!/bin/sh
+case " $* " in
+  *" print-dev-env "*) [ -e edited ] || { touch edited; echo goodbye > data.txt; } ;;
+esac
+exec %s "$@"
+"""
+
+
+def test_an_edit_between_two_calls_of_nix_is_evaluated_and_the_next_noticed(
+    project: Project, nix: Nix
+) -> None:
+    program = project.world.home / "bin/nix"
+    program.write_text(EDITING_NIX % (nix.commands / "nix"))
+    program.chmod(0o755)
+    project.world.environ["PATH"] = f"{program.parent}:{project.world.environ['PATH']}"
+    assert project.entered().environ["GREETING"] == "goodbye\n"
+    assert project.entered().said == []
+    project.write("README.md", "changed\n")
+    assert project.entered().said == []
+    project.write("data.txt", "hello again\n")
+    assert project.entered().environ["GREETING"] == "hello again\n"
+
+
 @pytest.mark.parametrize("after", [0.05, 0.3, 0.6, 1.0])
 def test_a_kill_leaves_what_the_next_entry_mends(project: Project, after: float) -> None:
     with started(project, "sync") as process:
