@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -10,6 +11,11 @@ import pytest
 
 KEPT = ("LANG", "SSL_CERT_FILE", "TERM")
 """Variables of the machine that tests may see; the package registry needs the certificates."""
+
+
+def pytest_configure() -> None:
+    # In a shell's background job it is ignored, and would be by every program that tests start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
