@@ -7,10 +7,11 @@ later rules would have used is passed over, and named.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
-from nixpy.errors import NothingToDo, NotYetSupported, UsageError
+from nixpy.errors import NothingToDo, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,11 +21,28 @@ if TYPE_CHECKING:
 
 __all__ = ["RULES", "Decision", "Install", "Manager", "decide"]
 
-Manager: TypeAlias = Literal["uv", "pip", "none"]
+Manager: TypeAlias = Literal["uv", "pip", "mamba", "none"]
 
-Install: TypeAlias = Literal["project", "pylock", "requirements", "editable", "nothing"]
-"""What is installed: a uv project or workspace by its lock file, what ``pylock.toml`` pins,
-requirements files, the project alone by its build backend, or nothing at all."""
+Install: TypeAlias = Literal[
+    "project",
+    "pylock",
+    "foreign lock",
+    "requirements",
+    "editable",
+    "conda lock",
+    "conda manifest",
+    "nothing",
+]
+"""What is installed: a uv project or workspace by its lock file, what ``pylock.toml`` or another
+tool's lock file pins, requirements files, the project alone by its build backend, what a conda
+lock file pins or conda manifests describe, or nothing at all."""
+
+INSTALLED_BY: dict[str, tuple[Install, ...]] = {
+    "uv": ("project", "pylock", "foreign lock", "requirements", "editable", "nothing"),
+    "pip": ("requirements", "editable", "project"),
+    "mamba": ("conda lock", "conda manifest", "requirements", "editable", "project", "nothing"),
+}
+"""What each manager that was asked for can work with."""
 
 DEV_SHELL_ALONE = 10
 """The rule that holds where there is nothing but a dev shell."""
@@ -52,9 +70,9 @@ class Decision:
 
 
 class Held(NamedTuple):
-    """That a rule holds: its manager (``None``: not in this version), what, why and by what."""
+    """That a rule holds: its manager, what, why and by what."""
 
-    manager: Manager | None
+    manager: Manager
     install: Install
     reason: str
     rests_on: tuple[str, ...]
@@ -71,53 +89,42 @@ def decide(survey: Survey, options: Options) -> Decision:
     """Return the decision for a project.
 
     Raises:
-        NotYetSupported: the decision fell on a manifest that this version cannot sync.
         NothingToDo: no rule holds.
         UsageError: the manager that was asked for has nothing to work with.
     """
     held = [(rule.number, one) for rule in RULES if (one := rule.holds(survey, options))]
     if options.manager != "auto":
-        held = [_told(survey, options, held), *held]
+        held = [_told(options, held), *held]
     if not held:
         raise _nothing(survey)
     rule, first = held[0]
-    if first.manager is None:
-        raise NotYetSupported(
-            f"{first.reason}: not yet supported by this version of nixpy",
-            where=first.rests_on[0],
-            next="Name another manager, as in `use nixpy --manager uv`, to use another manifest.",
-        )
     # A dev shell is merged, whatever the manager.
     others = dict.fromkeys(
         path for number, one in held[1:] if number != DEV_SHELL_ALONE for path in one.rests_on
     )
+    others |= dict.fromkeys(survey.other_manifests)
     passed_over = tuple(path for path in others if path not in first.rests_on)
     return Decision(first.manager, first.install, rule, first.reason, first.rests_on, passed_over)
 
 
-def _told(survey: Survey, options: Options, held: list[tuple[int, Held]]) -> tuple[int, Held]:
+def _told(options: Options, held: list[tuple[int, Held]]) -> tuple[int, Held]:
     manager, origin = options.manager, options.origins["manager"]
+    assert manager != "auto"
     if manager == "none":
         return 1, Held("none", "nothing", f"{origin} says so", ())
     if manager == "mamba":
-        where = (*survey.conda_locks, *survey.conda_manifests, survey.directory)[0]
-        raise NotYetSupported(
-            "manager mamba is not yet supported by this version of nixpy", where=where
-        )
-    installs: tuple[Install, ...] = ("requirements", "editable", "project")
-    if manager == "uv":
-        installs = ("project", "pylock", "requirements", "editable", "nothing")
+        # What is asked for goes first, then what is conda's own.
+        held = sorted(held, key=lambda one: one[0] > 1 and not one[1].install.startswith("conda"))
     for _, one in held:
-        if one.manager is not None and one.install in installs:
+        if one.install in INSTALLED_BY[manager]:
             install: Install = one.install
-            if manager == "pip" and install == "project":
+            if manager != "uv" and install == "project":
                 install = "editable"
-            told: Manager = "pip" if manager == "pip" else "uv"
-            return 1, Held(told, install, f"{origin} says {manager}", one.rests_on)
+            return 1, Held(manager, install, f"{origin} says {manager}", one.rests_on)
     raise UsageError(
         f"manager {manager} was asked for, and nothing here is for it",
         where=origin,
-        next="Remove that, or add a pyproject.toml or a requirements.txt.",
+        next="Remove that, or add a pyproject.toml, a requirements.txt or an environment.yml.",
     )
 
 
@@ -142,20 +149,41 @@ def _second_lock_file(survey: Survey, _: Options) -> Held | None:
     return None
 
 
+def _requested_environment(survey: Survey, options: Options) -> Held | None:
+    if not options.environment:
+        return None
+    reason = f"{options.origins['environment']} names conda manifests"
+    return Held("mamba", "conda manifest", reason, survey.conda_manifests)
+
+
 def _conda_lock(survey: Survey, _: Options) -> Held | None:
-    return _later(survey.conda_locks, "a conda lock file pins the environment")
+    return _pins("mamba", "conda lock", survey.conda_locks[:1])
+
+
+def _further_conda_locks(survey: Survey, _: Options) -> Held | None:
+    return _pins("mamba", "conda lock", survey.conda_locks[1:])
 
 
 def _conda_manifest(survey: Survey, _: Options) -> Held | None:
-    return _later(survey.conda_manifests, "environment.yml describes a conda environment")
+    if not survey.conda_manifests:
+        return None
+    name = os.path.basename(survey.conda_manifests[0])
+    reason = f"{name} describes a conda environment"
+    return Held("mamba", "conda manifest", reason, survey.conda_manifests)
 
 
 def _foreign_lock(survey: Survey, _: Options) -> Held | None:
-    return _later(survey.foreign_locks, "another tool's lock file pins the environment")
+    return _pins("uv", "foreign lock", survey.foreign_locks[:1])
 
 
-def _later(paths: tuple[str, ...], reason: str) -> Held | None:
-    return Held(None, "nothing", reason, paths) if paths else None
+def _further_foreign_locks(survey: Survey, _: Options) -> Held | None:
+    return _pins("uv", "foreign lock", survey.foreign_locks[1:])
+
+
+def _pins(manager: Manager, install: Install, locks: tuple[str, ...]) -> Held | None:
+    if not locks:
+        return None
+    return Held(manager, install, f"{os.path.basename(locks[0])} pins the environment", locks)
 
 
 def _pyproject(survey: Survey, _: Options) -> Held | None:
@@ -193,7 +221,12 @@ def _all(survey: Survey) -> str:
 
 
 def _setup(survey: Survey, _: Options) -> Held | None:
-    return _later(survey.setup_files, "setup.py or setup.cfg describes a package")
+    if not survey.setup_files:
+        return None
+    reason = f"{os.path.basename(survey.setup_files[0])} describes a package"
+    if survey.pip_only:
+        reason = f"{reason}, and uv would not honour {_all(survey)}"
+    return Held("pip" if survey.pip_only else "uv", "editable", reason, survey.setup_files)
 
 
 def _python_alone(survey: Survey, options: Options) -> Held | None:
@@ -213,11 +246,14 @@ def _nix_alone(survey: Survey, options: Options) -> Held | None:
 
 RULES: tuple[Rule, ...] = (
     Rule(1, _requested_requirements),
+    Rule(1, _requested_environment),
     Rule(2, _lock_file),
     Rule(2, _second_lock_file),
     Rule(3, _conda_lock),
+    Rule(3, _further_conda_locks),
     Rule(4, _conda_manifest),
     Rule(5, _foreign_lock),
+    Rule(5, _further_foreign_locks),
     Rule(6, _pyproject),
     Rule(7, _requirements_file),
     Rule(8, _setup),
@@ -237,6 +273,7 @@ def _nothing(survey: Survey) -> NothingToDo:
         where=survey.directory,
         next=(
             "Add a pyproject.toml with [project] or [dependency-groups], a uv.lock, pylock.toml, "
-            f"requirements.txt, .python-version or flake.nix, or set `python`.{hint}"
+            "requirements.txt, environment.yml, setup.py, .python-version or flake.nix, or set "
+            f"`python`.{hint}"
         ),
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from nixpy.composition import compose
 from nixpy.decision import decide
 from nixpy.directories import nixpy_directory
-from nixpy.errors import EnvironmentUnusable
+from nixpy.errors import EnvironmentUnusable, NotYetSupported
 from nixpy.inputs import (
     ABSENT,
     Input,
@@ -119,6 +119,12 @@ def derive(
         read_matches(root, pattern, files)
     found = survey(root, options, files=files, environ=within, platform=platform)
     decision = decide(found, options)
+    if decision.manager == "mamba" or decision.install == "foreign lock":
+        raise NotYetSupported(
+            f"{decision.reason}: not yet supported by this version of nixpy",
+            where=decision.rests_on[0] if decision.rests_on else found.directory,
+            next="Name another manager, as in `use nixpy --manager uv`, to use another manifest.",
+        )
     request = _request(found, options, dev_shell.interpreter if dev_shell else None)
     extra: list[Input] = []
     plan = None

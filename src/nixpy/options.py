@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["OPTION_KEYS", "OptionKey", "Options", "did_you_mean", "load_options"]
 
 Manager: TypeAlias = Literal["auto", "uv", "pip", "mamba", "none"]
+CondaEngine: TypeAlias = Literal["auto", "command", "rattler"]
 Lock: TypeAlias = Literal["update", "locked", "frozen"]
 Sync: TypeAlias = Literal["auto", "manual"]
 ShellHook: TypeAlias = Literal["cache", "skip"]
@@ -106,6 +107,40 @@ OPTION_KEYS: tuple[OptionKey, ...] = (
         expected=_NOT_EMPTY,
     ),
     OptionKey(
+        "environment",
+        "texts",
+        (),
+        "Conda manifests to install from, relative to the project; what several of them say is "
+        "added up.",
+        pattern=_ANY_TEXT,
+        expected=_NOT_EMPTY,
+    ),
+    OptionKey(
+        "channels",
+        "texts",
+        (),
+        "Conda channels, the first one first, before those of the conda manifests.",
+        pattern=_ANY_TEXT,
+        expected=_NOT_EMPTY,
+    ),
+    OptionKey(
+        "conda-engine",
+        "choice",
+        "auto",
+        "What solves and links conda packages: mamba, micromamba or conda (command), py-rattler "
+        "(rattler), or the first of them that is there (auto).",
+        choices=("auto", "command", "rattler"),
+    ),
+    OptionKey(
+        "exporter",
+        "texts",
+        (),
+        "Requirements for what exports poetry.lock, pdm.lock or Pipfile.lock, or a requirements "
+        "file of them, instead of the pinned ones.",
+        pattern=_ANY_TEXT,
+        expected=_NOT_EMPTY,
+    ),
+    OptionKey(
         "lock",
         "choice",
         "update",
@@ -123,8 +158,8 @@ OPTION_KEYS: tuple[OptionKey, ...] = (
         "venv",
         "text",
         ".venv",
-        "The directory of the virtual environment, relative to the project or its workspace; "
-        '"central" keeps it outside of the project.',
+        "The directory of the environment, relative to the project or its workspace (for conda "
+        '`.conda`); "central" keeps it outside of the project, "named" among conda\'s own.',
         pattern=_ANY_TEXT,
         expected=_NOT_EMPTY,
     ),
@@ -205,10 +240,10 @@ class Options:
 
     ``extras`` and ``groups`` of the single word ``all`` mean all; ``groups`` are additional to
     the manager's default groups; ``exact`` of None leaves it to the decision; ``venv`` is
-    ``central`` or a path; ``flake`` of None means what there is; ``path`` and ``requirements`` are
-    paths, relative to the project's root or absolute. ``origins`` says for each key who set it:
-    ``flag --python``, ``variable NIXPY_PYTHON``, ``pyproject.toml: tool.nixpy.python``,
-    ``default``; it is no part of equality.
+    ``central``, ``named`` or a path; ``flake`` of None means what there is; ``path``,
+    ``requirements`` and ``environment`` are paths, relative to the project's root or absolute.
+    ``origins`` says for each key who set it: ``flag --python``, ``variable NIXPY_PYTHON``,
+    ``pyproject.toml: tool.nixpy.python``, ``default``; it is no part of equality.
     """
 
     manager: Manager = "auto"
@@ -216,6 +251,10 @@ class Options:
     extras: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     requirements: tuple[str, ...] = ()
+    environment: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
+    conda_engine: CondaEngine = "auto"
+    exporter: tuple[str, ...] = ()
     lock: Lock = "update"
     exact: bool | None = None
     venv: str = ".venv"
@@ -239,6 +278,10 @@ class _Values(TypedDict, total=False):
     extras: tuple[str, ...]
     groups: tuple[str, ...]
     requirements: tuple[str, ...]
+    environment: tuple[str, ...]
+    channels: tuple[str, ...]
+    conda_engine: CondaEngine
+    exporter: tuple[str, ...]
     lock: Lock
     exact: bool | None
     venv: str

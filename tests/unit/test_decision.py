@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nixpy.decision import RULES, Decision, decide
-from nixpy.errors import ManifestError, NixpyError, NothingToDo, NotYetSupported, UsageError
+from nixpy.errors import ManifestError, NixpyError, NothingToDo, UsageError
 from nixpy.files import DiskFiles
 from nixpy.flags import parse_flags
 from nixpy.manifests.survey import survey
@@ -103,7 +103,28 @@ ROWS = {
         "--manager uv",
         {"PIP_INDEX_URL": INDEX},
     ),
-    "mamba is asked for": Row({"environment.yml": ""}, NotYetSupported, "--manager mamba"),
+    "mamba is asked for": Row(
+        {"environment.yml": "name: a\n", "uv.lock": LOCK, "pyproject.toml": PROJECT},
+        ("mamba", "conda manifest", 1, "environment.yml", "uv.lock pyproject.toml"),
+        "--manager mamba",
+    ),
+    "mamba is asked for requirements": Row(
+        REQUIREMENTS, ("mamba", "requirements", 1, "requirements.txt", ""), "--manager mamba"
+    ),
+    "mamba is asked for a project": Row(
+        {"pyproject.toml": PROJECT},
+        ("mamba", "editable", 1, "pyproject.toml", ""),
+        "--manager mamba",
+    ),
+    "mamba is asked for where nothing is": Row({}, UsageError, "--manager mamba"),
+    "conda manifests are asked for": Row(
+        {"a.yml": "name: a\n", "b.yml": "name: b\n", "environment.yml": "name: c\n"},
+        ("mamba", "conda manifest", 1, "a.yml b.yml", ""),
+        "--environment a.yml --environment b.yml",
+    ),
+    "a conda manifest asked for is missing": Row(
+        {"environment.yml": "name: c\n"}, UsageError, "--environment dev.yml"
+    ),
     # Rule 2: lock files of the standard and of uv.
     "uv.lock": Row(
         {"pyproject.toml": PROJECT, "uv.lock": LOCK},
@@ -127,20 +148,78 @@ ROWS = {
         {"pylock.toml": PYLOCK, "pyproject.toml": PROJECT, "uv.lock": LOCK},
         ("uv", "project", 2, "uv.lock pyproject.toml", "pylock.toml"),
     ),
-    # Rules 3 to 5: what this version cannot sync.
-    "conda lock": Row({"conda-lock.yml": ""}, NotYetSupported),
-    "conda lock before a pyproject": Row(
-        {"conda-linux-64.lock": "", "pyproject.toml": PROJECT}, NotYetSupported
+    # Rule 3: conda lock files.
+    "conda lock": Row({"conda-lock.yml": ""}, ("mamba", "conda lock", 3, "conda-lock.yml", "")),
+    "conda lock of the other spelling": Row(
+        {"conda-lock.yaml": ""}, ("mamba", "conda lock", 3, "conda-lock.yaml", "")
+    ),
+    "explicit lock before a pyproject": Row(
+        {"conda-linux-64.lock": "", "pyproject.toml": PROJECT},
+        ("mamba", "conda lock", 3, "conda-linux-64.lock", "pyproject.toml"),
+        environ={"CONDA_SUBDIR": "linux-64"},
+    ),
+    "explicit lock for another platform": Row(
+        {"conda-osx-64.lock": "", "pyproject.toml": PROJECT},
+        ("uv", "project", 6, "pyproject.toml", "conda-osx-64.lock"),
+        environ={"CONDA_SUBDIR": "linux-64"},
     ),
     "explicit requirements are a conda lock": Row(
         {"requirements.txt": "# platform: linux-64\n@EXPLICIT\nhttps://x.example/a\n"},
-        NotYetSupported,
+        ("mamba", "conda lock", 3, "requirements.txt", ""),
     ),
-    "conda manifest": Row({"environment.yml": "name: a\n"}, NotYetSupported),
-    "conda manifest of the other spelling": Row({"environment.yaml": ""}, NotYetSupported),
-    "poetry.lock": Row({"poetry.lock": "", "pyproject.toml": POETRY}, NotYetSupported),
-    "pdm.lock": Row({"pdm.lock": "", "pyproject.toml": PROJECT}, NotYetSupported),
-    "Pipfile.lock": Row({"Pipfile.lock": "{}"}, NotYetSupported),
+    "pixi.lock": Row({"pixi.lock": ""}, ("mamba", "conda lock", 3, "pixi.lock", "")),
+    "three conda locks": Row(
+        {"pixi.lock": "", "conda-lock.yml": "", "conda-linux-64.lock": ""},
+        ("mamba", "conda lock", 3, "conda-lock.yml", "conda-linux-64.lock pixi.lock"),
+        environ={"CONDA_SUBDIR": "linux-64"},
+    ),
+    "conda lock before its manifest": Row(
+        {"conda-lock.yml": "", "environment.yml": "name: a\n"},
+        ("mamba", "conda lock", 3, "conda-lock.yml", "environment.yml"),
+    ),
+    # Rule 4: conda manifests.
+    "conda manifest": Row(
+        {"environment.yml": "name: a\n"}, ("mamba", "conda manifest", 4, "environment.yml", "")
+    ),
+    "conda manifest of the other spelling": Row(
+        {"environment.yaml": "name: a\n"}, ("mamba", "conda manifest", 4, "environment.yaml", "")
+    ),
+    "conda manifest of both spellings": Row(
+        {"environment.yaml": "name: a\n", "environment.yml": "name: b\n"},
+        ("mamba", "conda manifest", 4, "environment.yml", "environment.yaml"),
+    ),
+    "conda manifest beside a pyproject": Row(
+        {"environment.yml": "name: a\n", "pyproject.toml": PROJECT},
+        ("mamba", "conda manifest", 4, "environment.yml", "pyproject.toml"),
+    ),
+    "conda manifest beside poetry.lock": Row(
+        {"environment.yml": "name: a\n", "pyproject.toml": POETRY, "poetry.lock": ""},
+        ("mamba", "conda manifest", 4, "environment.yml", "poetry.lock pyproject.toml"),
+    ),
+    # Rule 5: other tools' lock files.
+    "poetry.lock": Row(
+        {"poetry.lock": "", "pyproject.toml": POETRY},
+        ("uv", "foreign lock", 5, "poetry.lock", "pyproject.toml"),
+    ),
+    "pdm.lock": Row(
+        {"pdm.lock": "", "pyproject.toml": PROJECT},
+        ("uv", "foreign lock", 5, "pdm.lock", "pyproject.toml"),
+    ),
+    "Pipfile.lock": Row(
+        {"Pipfile.lock": "{}", "Pipfile": ""},
+        ("uv", "foreign lock", 5, "Pipfile.lock", ""),
+    ),
+    "Pipfile without its lock": Row(
+        {"Pipfile": "", **REQUIREMENTS}, ("uv", "requirements", 7, "requirements.txt", "Pipfile")
+    ),
+    "two other tools' locks": Row(
+        {"poetry.lock": "", "pdm.lock": "", "pyproject.toml": PROJECT},
+        ("uv", "foreign lock", 5, "poetry.lock", "pdm.lock pyproject.toml"),
+    ),
+    "poetry.lock before requirements": Row(
+        {"poetry.lock": "", "pyproject.toml": POETRY, **REQUIREMENTS},
+        ("uv", "foreign lock", 5, "poetry.lock", "pyproject.toml requirements.txt"),
+    ),
     # Rule 6: pyproject.toml.
     "project": Row({"pyproject.toml": PROJECT}, UV_PROJECT),
     "groups alone": Row({"pyproject.toml": GROUPS}, UV_PROJECT),
@@ -242,9 +321,19 @@ ROWS = {
     "pip.conf and uv's table": Row(
         {**REQUIREMENTS, "~/.pip/pip.conf": PIP_CONF, "pyproject.toml": UV_INDEX}, BY_UV
     ),
-    # Rules 8 to 10.
-    "setup.py": Row({"setup.py": ""}, NotYetSupported),
-    "setup.cfg": Row({"setup.cfg": ""}, NotYetSupported),
+    # Rule 8: what was before pyproject.toml.
+    "setup.py": Row({"setup.py": ""}, ("uv", "editable", 8, "setup.py", "")),
+    "setup.cfg": Row(
+        {"setup.cfg": "[metadata]\nname = a\n"}, ("uv", "editable", 8, "setup.cfg", "")
+    ),
+    "setup.cfg and setup.py": Row(
+        {"setup.cfg": "[options]\n", "setup.py": ""},
+        ("uv", "editable", 8, "setup.py setup.cfg", ""),
+    ),
+    "setup.cfg with linters' settings alone": Row({"setup.cfg": "[flake8]\n"}, NothingToDo),
+    "setup.py against pip's index": Row(
+        {"setup.py": ""}, ("pip", "editable", 8, "setup.py", ""), "", {"PIP_INDEX_URL": INDEX}
+    ),
     ".python-version": Row(
         {".python-version": "3.12\n"}, ("uv", "nothing", 9, ".python-version", "")
     ),
@@ -384,14 +473,6 @@ def test_nothing_to_do_names_requirements_files_that_could_be_listed(tmp_path: P
         decision_for(top, environ)
     assert caught.value.where == os.path.realpath(top)
     assert "notes.txt" not in str(caught.value)
-
-
-@pytest.mark.parametrize("name", ["environment.yml", "setup.py", "poetry.lock"])
-def test_what_is_not_yet_supported_is_named(name: str, tmp_path: Path) -> None:
-    top, environ = create(tmp_path, {name: ""})
-    with pytest.raises(NotYetSupported) as caught:
-        decision_for(top, environ)
-    assert caught.value.where == os.path.join(os.path.realpath(top), name)
 
 
 CONTENTS = {

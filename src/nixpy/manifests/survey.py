@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nixpy.errors import ManifestError, UsageError
+from nixpy.manifests.conda_platform import PLATFORMS, conda_platform
 from nixpy.manifests.pip_configuration import pip_settings
 from nixpy.manifests.pyproject import local_dependencies, read_pyproject
 from nixpy.manifests.requirements import read_requirements, unsupported_by_uv
@@ -18,7 +19,7 @@ from nixpy.manifests.uv_configuration import needs_pip, uv_settings
 from nixpy.manifests.workspace import find_workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from nixpy.files import Files
     from nixpy.manifests.pyproject import Pyproject
@@ -28,14 +29,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Survey", "survey"]
 
-CONDA_LOCKS = (
-    "conda-lock.yml",
-    "conda-lock.yaml",
-    "conda-linux-64.lock",
-    "conda-linux-aarch64.lock",
-    "conda-osx-64.lock",
-    "conda-osx-arm64.lock",
-)
+CONDA_LOCKS = ("conda-lock.yml", "conda-lock.yaml")
+EXPLICIT_LOCK = "conda-{}.lock"
+"""What ``conda-lock render`` names the explicit lock of a platform."""
+
+PIXI_LOCK = "pixi.lock"
 CONDA_MANIFESTS = ("environment.yml", "environment.yaml")
 FOREIGN_LOCKS = ("poetry.lock", "pdm.lock", "Pipfile.lock")
 SETUP_FILES = ("setup.py", "setup.cfg")
@@ -55,7 +53,11 @@ class Survey:
         has_package_conflicts: whether its packages cannot all be installed at once.
         uv_lock: ``uv.lock`` of the project or its workspace.
         pylock: ``pylock.toml``.
-        conda_locks, conda_manifests, foreign_locks, setup_files, nix_files: those that exist.
+        conda_locks: those for this platform; the first one counts.
+        conda_manifests: those that the option ``environment`` names, or the first that exists.
+        foreign_locks, nix_files: those that exist.
+        setup_files: those that exist and describe a package.
+        other_manifests: what no rule can use: locks for other platforms, say.
         requirements_files: the requirements files to use.
         requirements: what they and all they include say.
         other_requirements: names of requirements files that nobody asked for.
@@ -75,6 +77,7 @@ class Survey:
     conda_manifests: tuple[str, ...]
     foreign_locks: tuple[str, ...]
     setup_files: tuple[str, ...]
+    other_manifests: tuple[str, ...]
     nix_files: tuple[str, ...]
     requirements_files: tuple[str, ...]
     requirements: Requirements
@@ -114,10 +117,15 @@ def survey(
             local_dependencies(one, files)
     if pyproject:
         local_dependencies(pyproject, files)
-    conda_locks = present(*CONDA_LOCKS)
+    conda_locks, other_locks = _conda_locks(present, environ, platform)
+    conda_manifests = present(*(options.environment or CONDA_MANIFESTS))
+    if options.environment:
+        _check_present("environment", directory, options.environment, options, conda_manifests)
+    setup_files = present(*SETUP_FILES)
+    foreign_locks = present(*FOREIGN_LOCKS)
     requirements_files = present(*(options.requirements or ("requirements.txt",)))
-    if options.requirements and len(requirements_files) < len(options.requirements):
-        raise _missing_requirements(directory, options, requirements_files)
+    if options.requirements:
+        _check_present("requirements", directory, options.requirements, options, requirements_files)
     if requirements_files and _is_explicit(files.read(requirements_files[0])):
         conda_locks, requirements_files = (*conda_locks, requirements_files[0]), ()
     requirements = read_requirements(
@@ -139,9 +147,14 @@ def survey(
         uv_lock=next(iter(present("uv.lock", below=root)), None),
         pylock=next(iter(present("pylock.toml")), None),
         conda_locks=conda_locks,
-        conda_manifests=present(*CONDA_MANIFESTS),
-        foreign_locks=present(*FOREIGN_LOCKS),
-        setup_files=present(*SETUP_FILES),
+        conda_manifests=conda_manifests if options.environment else conda_manifests[:1],
+        foreign_locks=foreign_locks,
+        setup_files=tuple(one for one in setup_files if _describes_package(one, files)),
+        other_manifests=(
+            *other_locks,
+            *(() if options.environment else conda_manifests[1:]),
+            *(() if f"{directory}/Pipfile.lock" in foreign_locks else present("Pipfile")),
+        ),
         nix_files=present(*NIX_FILES),
         requirements_files=requirements_files,
         requirements=requirements,
@@ -156,14 +169,36 @@ def survey(
     )
 
 
-def _missing_requirements(directory: str, options: Options, present: tuple[str, ...]) -> Exception:
-    wanted = (os.path.join(directory, name) for name in options.requirements)
-    missing = next(path for path in wanted if path not in present)
-    return UsageError(
-        f"no requirements file at {missing}",
-        where=options.origins["requirements"],
-        next="Create it, or take it off the list.",
-    )
+def _conda_locks(
+    present: Callable[..., tuple[str, ...]],
+    environ: Mapping[str, str],
+    platform: str,
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the conda lock files for this platform, and those for others alone."""
+    here = EXPLICIT_LOCK.format(conda_platform(platform, environ))
+    locks = present(*CONDA_LOCKS, here, PIXI_LOCK)
+    others = present(*(name for name in map(EXPLICIT_LOCK.format, PLATFORMS) if name != here))
+    return locks, others
+
+
+def _check_present(
+    option: str, directory: str, wanted: tuple[str, ...], options: Options, present: tuple[str, ...]
+) -> None:
+    for path in (os.path.join(directory, name) for name in wanted):
+        if path not in present:
+            raise UsageError(
+                f"no such file: {path}",
+                where=options.origins[option],
+                next="Create it, or take it off the list.",
+            )
+
+
+def _describes_package(path: str, files: Files) -> bool:
+    """Whether a ``setup.py``, or a ``setup.cfg`` that is more than linters' settings."""
+    if not path.endswith(".cfg"):
+        return True
+    content = (files.read(path) or b"").decode("utf-8", "replace")
+    return any(line.strip() in {"[metadata]", "[options]"} for line in content.splitlines())
 
 
 def _is_explicit(content: bytes | None) -> bool:
