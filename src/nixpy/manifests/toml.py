@@ -141,8 +141,16 @@ class Table:
         """Return an integer; a boolean is none."""
         return self._scalar(key, int, "an integer", None)
 
-    def strings(self, key: str, *, check: Check | None = None) -> tuple[str, ...]:
-        """Return an array of strings, without its faulty elements."""
+    def strings(
+        self, key: str, *, check: Check | None = None, or_one: bool = False
+    ) -> tuple[str, ...]:
+        """Return an array of strings, without its faulty elements.
+
+        With ``or_one``, a single string may stand for an array of one.
+        """
+        if or_one and isinstance(self._entries.get(key), str):
+            one = self.string(key, check=check)
+            return () if one is None else (one,)
         return tuple(
             value
             for place, item in self._items(key, "an array of strings")

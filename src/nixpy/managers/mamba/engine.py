@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol
+
+from nixpy.manifests.conda_configuration import Priority
+from nixpy.manifests.conda_lock import Package
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -11,9 +14,6 @@ if TYPE_CHECKING:
     from nixpy.managers import Session
 
 __all__ = ["Channels", "Engine", "Package", "Priority", "Transaction"]
-
-Priority: TypeAlias = Literal["strict", "flexible", "disabled"]
-"""How channels count against each other (conda's ``channel_priority``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,8 @@ class Channels:
             own default.
         is_offline: whether nothing may be fetched.
         verifies: ``ssl_verify``: whether certificates are checked, or the file of those that count.
+        proxies: proxy URLs by scheme.
+        runs_link_scripts: whether a package's own ``post-link`` script may run.
     """
 
     urls: tuple[str, ...]
@@ -37,15 +39,8 @@ class Channels:
     caches: tuple[str, ...] = ()
     is_offline: bool = False
     verifies: bool | str = True
-
-
-@dataclass(frozen=True, slots=True)
-class Package:
-    """A package that a lock file pins: its URL, and the digests of its archive, hexadecimal."""
-
-    url: str
-    sha256: str | None = None
-    md5: str | None = None
+    proxies: tuple[tuple[str, str], ...] = ()
+    runs_link_scripts: bool = True
 
 
 @dataclass(frozen=True, slots=True)
