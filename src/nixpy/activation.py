@@ -28,11 +28,12 @@ OWNED = "UV_PROJECT_ENVIRONMENT"
 
 
 class _Changed(NamedTuple):
-    """One variable that an activation changed: what it was, and what was prepended to it."""
+    """One variable that an activation changed: what it was, what was prepended, what removed."""
 
     name: str
     before: str | None
     elements: tuple[str, ...]
+    removed: tuple[str, ...] = ()
 
 
 def activation(environment: Environment, environ: Mapping[str, str]) -> tuple[Operation, ...]:
@@ -42,8 +43,8 @@ def activation(environment: Environment, environ: Mapping[str, str]) -> tuple[Op
     for name in environment.names:
         own = [one for one in environment.operations if one.name == name]
         # What was also set is restored as it was: an edit since cannot be told from it.
-        elements = own[0].elements if len(own) == 1 and isinstance(own[0], Prepend) else ()
-        changed.append(_Changed(name, base.get(name), elements))
+        alone = own[0] if len(own) == 1 and isinstance(own[0], Prepend) else Prepend(name, ())
+        changed.append(_Changed(name, base.get(name), alone.elements, alone.removed))
     return (
         *deactivation(environ)[:-1],
         *environment.operations,
@@ -61,10 +62,11 @@ def deactivation(environ: Mapping[str, str]) -> tuple[Operation, ...]:
     for one in changed:
         before, now = one.before, environ.get(one.name)
         if one.elements and now is not None:
-            entered = prepended(one.elements, before or "")
+            entered = prepended(one.elements, before or "", one.removed)
             if now != entered:
                 kept = (before or "").split(SEPARATOR)
                 left = [e for e in now.split(SEPARATOR) if e not in one.elements or e in kept]
+                left += [e for e in kept if e in one.removed and e not in left]
                 before = SEPARATOR.join(left) or None
         operations.append(Unset(one.name) if before is None else Set(one.name, before))
     if RESTORE in environ:
@@ -89,7 +91,9 @@ def _encode(changed: list[_Changed]) -> str:
     fields = []
     for one in changed:
         before = "-" if one.before is None else "=" + one.before
-        fields += [one.name, before, str(len(one.elements)), *one.elements]
+        fields += [one.name, before]
+        for elements in (one.elements, one.removed):
+            fields += [str(len(elements)), *elements]
     body = b"\0".join(map(os.fsencode, fields))
     return binascii.b2a_base64(body, newline=False).decode("ascii")
 
@@ -103,7 +107,9 @@ def _decode(text: str) -> tuple[_Changed, ...]:
         for name in fields:
             before = next(fields)
             elements = tuple(next(fields) for _ in range(int(next(fields))))
-            changed.append(_Changed(name, before[1:] if before[:1] == "=" else None, elements))
+            removed = tuple(next(fields) for _ in range(int(next(fields))))
+            value = before[1:] if before[:1] == "=" else None
+            changed.append(_Changed(name, value, elements, removed))
     except (ValueError, RuntimeError, StopIteration):
         return ()
     return tuple(changed)

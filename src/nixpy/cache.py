@@ -40,7 +40,7 @@ __all__ = [
     "write_private",
 ]
 
-SCHEMA = "1"
+SCHEMA = "2"
 """The version of everything in this tree; ``direnvrc`` has the same number."""
 
 LONGEST_SLOT = 200
@@ -277,7 +277,9 @@ def operation_fields(environment: Environment) -> Iterator[str]:
         elif isinstance(operation, Unset):
             yield from (_UNSET, operation.name)
         else:
-            yield from (_PREPEND, operation.name, *string_fields(operation.elements))
+            yield from (_PREPEND, operation.name)
+            yield from string_fields(operation.elements)
+            yield from string_fields(operation.removed)
 
 
 def read_operations(fields: Iterator[str]) -> Environment:
@@ -290,5 +292,5 @@ def read_operations(fields: Iterator[str]) -> Environment:
         elif code == _UNSET:
             operations.append(Unset(name))
         else:
-            operations.append(Prepend(name, read_strings(fields)))
+            operations.append(Prepend(name, read_strings(fields), read_strings(fields)))
     return Environment(tuple(operations))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from nixpy.environment import Environment, Prepend, Set, Unset
 from nixpy.errors import EnvironmentUnusable
+from nixpy.managers.mamba.activation import own_operations
 from nixpy.managers.prefix import can_link
 
 if TYPE_CHECKING:
@@ -30,50 +31,80 @@ def compose(
     found: Survey,
     plan: Plan | None,
     dev_shell: Environment | None = None,
+    activation: Environment | None = None,
+    outer: str = "",
 ) -> tuple[Environment, tuple[str, ...]]:
     """Return the environment of a project once it is synced, and lines to say of it.
+
+    Args:
+        project: the project.
+        options: ``path`` and ``env`` are taken from here.
+        found: its manifests.
+        plan: what the manager is to do.
+        dev_shell: what the dev shell changes.
+        activation: what activating the conda environment changes besides conda's own variables.
+        outer: the conda prefix that the caller has in force, and that this one replaces.
 
     Raises:
         EnvironmentUnusable: a path has a colon, which ``PATH`` cannot hold.
     """
-    path = [os.path.join(project.root, one) for one in options.path]
-    behind: tuple[str, ...] = ()
-    operations: list[Operation] = []
-    for one in dev_shell.operations if dev_shell else ():
-        if isinstance(one, Prepend) and one.name == "PATH":
-            behind += one.elements
-        else:
-            operations.append(one)
+    front = [os.path.join(project.root, one) for one in options.path]
+    behind, operations = _without_path(dev_shell)
     notices: tuple[str, ...] = ()
-    if plan:
-        path.append(f"{plan.prefix}/bin")
-        operations += [
-            Unset("PYTHONHOME"),
-            Set("VIRTUAL_ENV", plan.prefix),
-            Set("VIRTUAL_ENV_PROMPT", prompt_of(found.root)),
-        ]
-        own_place = f"{found.root}/.venv"
-        linked = plan.is_central and can_link(own_place, plan.prefix)
-        if linked or plan.prefix == os.path.realpath(own_place):
-            operations.append(Unset("UV_PROJECT_ENVIRONMENT"))
-        elif plan.prefix.startswith(found.root + "/"):
-            # Relative to the workspace: an absolute one would make uv install the projects below
-            # this one into its environment.
-            relative = os.path.relpath(plan.prefix, found.root)
-            operations.append(Set("UV_PROJECT_ENVIRONMENT", relative))
-        else:
-            operations.append(Set("UV_PROJECT_ENVIRONMENT", plan.prefix))
-            if plan.is_central:
-                notices = (f"{own_place} is in the way of the link to {plan.prefix}",)
-    for element in path:
+    if plan and plan.conda:
+        of_scripts, changed = _without_path(activation)
+        operations += own_operations(plan.prefix, plan.conda.shown_name, plan.conda.name)
+        operations += changed
+        front += (*of_scripts, f"{plan.prefix}/bin")
+    elif plan:
+        own, notices = _of_virtual(found, plan)
+        operations += own
+        front.append(f"{plan.prefix}/bin")
+    for element in front:
         if ":" in element:
             raise EnvironmentUnusable(
                 "the path has a colon, which PATH cannot hold",
                 where=element,
                 next='Rename the directory, or say `venv = "central"` in [tool.nixpy].',
             )
-    if path or behind:
-        operations.append(Prepend("PATH", (*path, *behind)))
+    removed = (f"{outer}/bin",) if outer else ()
+    if front or behind or removed:
+        operations.append(Prepend("PATH", (*front, *behind), removed))
     operations += [Set(name, value) for name, value in options.env]
     operations.append(Set("NIXPY_PROJECT", project.root))
     return Environment(tuple(operations)), notices
+
+
+def _without_path(environment: Environment | None) -> tuple[tuple[str, ...], list[Operation]]:
+    """Return what an environment puts in front of ``PATH``, and its other operations."""
+    elements: tuple[str, ...] = ()
+    others: list[Operation] = []
+    for one in environment.operations if environment else ():
+        if isinstance(one, Prepend) and one.name == "PATH":
+            elements += one.elements
+        else:
+            others.append(one)
+    return elements, others
+
+
+def _of_virtual(found: Survey, plan: Plan) -> tuple[list[Operation], tuple[str, ...]]:
+    """Return the operations of a virtual environment, but ``PATH``, and lines to say of it."""
+    operations: list[Operation] = [
+        Unset("PYTHONHOME"),
+        Set("VIRTUAL_ENV", plan.prefix),
+        Set("VIRTUAL_ENV_PROMPT", prompt_of(found.root)),
+    ]
+    own_place = f"{found.root}/.venv"
+    linked = plan.is_central and can_link(own_place, plan.prefix)
+    if linked or plan.prefix == os.path.realpath(own_place):
+        operations.append(Unset("UV_PROJECT_ENVIRONMENT"))
+    elif plan.prefix.startswith(found.root + "/"):
+        # Relative to the workspace: an absolute one would make uv install the projects below
+        # this one into its environment.
+        relative = os.path.relpath(plan.prefix, found.root)
+        operations.append(Set("UV_PROJECT_ENVIRONMENT", relative))
+    else:
+        operations.append(Set("UV_PROJECT_ENVIRONMENT", plan.prefix))
+        if plan.is_central:
+            return operations, (f"{own_place} is in the way of the link to {plan.prefix}",)
+    return operations, ()

@@ -3,36 +3,44 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from nixpy.composition import compose
 from nixpy.decision import decide
-from nixpy.directories import nixpy_directory
-from nixpy.errors import EnvironmentUnusable, NotYetSupported
+from nixpy.direnv import before_direnv
+from nixpy.errors import NotYetSupported
 from nixpy.inputs import (
     ABSENT,
     Input,
-    digest,
     fingerprint,
-    is_text,
     observe_program,
     observe_variable,
     observe_variables,
 )
 from nixpy.interpreter import Request
 from nixpy.managers import Plan
+from nixpy.managers.mamba.activation import (
+    activation_inputs,
+    conda_variables,
+    outer_environment,
+)
+from nixpy.managers.mamba.plan import conda_plan
 from nixpy.managers.uv import find_uv
 from nixpy.manifests.globs import read_matches
 from nixpy.manifests.pip_configuration import masked
 from nixpy.manifests.survey import NIX_FILES, survey
 from nixpy.options import OPTION_KEYS
+from nixpy.places import NAMED, conda_prefix, is_central, virtual_prefix
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from nixpy.decision import Decision
     from nixpy.environment import Environment
     from nixpy.inputs import ObservedFiles
+    from nixpy.managers import CondaPlan
+    from nixpy.managers.mamba.activation import Activation
     from nixpy.manifests.survey import Survey
     from nixpy.nix.dev_shell import DevShell, Interpreter
     from nixpy.nix.source import Source
@@ -62,6 +70,7 @@ class Derivation(NamedTuple):
         synced: digest over those that can change what is installed.
         environment: the environment once it is synced.
         notices: lines that a user should see when it is.
+        outer: the conda prefix that the caller has in force; empty for none.
         source: the dev shell that is wanted, or ``None``.
         dev_shell: what that came to when it was last evaluated, or ``None``.
     """
@@ -76,6 +85,7 @@ class Derivation(NamedTuple):
     synced: str
     environment: Environment
     notices: tuple[str, ...] = ()
+    outer: str = ""
     source: Source | None = None
     dev_shell: DevShell | None = None
 
@@ -93,6 +103,7 @@ def derive(
     files: ObservedFiles,
     environ: Mapping[str, str],
     platform: str,
+    activations: Callable[[str], Activation | None] = lambda _: None,
 ) -> Derivation:
     """Return all that follows from a project's files and variables; nothing is synced.
 
@@ -104,6 +115,7 @@ def derive(
         files: what to read with; what it has seen is there also when this raises.
         environ: the caller's environment, without any that nixpy has put in force.
         platform: :data:`sys.platform`.
+        activations: returns what activating a conda prefix came to when it was last captured.
 
     Raises:
         NixpyError: manifests are malformed, or no rule of the decision holds.
@@ -119,7 +131,7 @@ def derive(
         read_matches(root, pattern, files)
     found = survey(root, options, files=files, environ=within, platform=platform)
     decision = decide(found, options)
-    if decision.manager == "mamba" or decision.install == "foreign lock":
+    if decision.install == "foreign lock":
         raise NotYetSupported(
             f"{decision.reason}: not yet supported by this version of nixpy",
             where=decision.rests_on[0] if decision.rests_on else found.directory,
@@ -128,8 +140,34 @@ def derive(
     request = _request(found, options, dev_shell.interpreter if dev_shell else None)
     extra: list[Input] = []
     plan = None
-    if decision.manager != "none":
-        plan = _plan(project, options, found, decision, _prefix(options, found, environ, platform))
+    activation: Environment | None = None
+    outer = ""
+    if decision.manager == "mamba":
+        conda = conda_plan(found, decision, request, files=files, environ=within, platform=platform)
+        prefix = conda_prefix(
+            options,
+            project.root,
+            conda.name,
+            conda.configuration,
+            environ=environ,
+            platform=platform,
+        )
+        shown_name = conda.name if options.venv == NAMED else prefix
+        conda = replace(conda, shown_name=shown_name)
+        plan = _plan(project, options, found, decision, prefix, conda)
+        # Where this environment is in force already, what matters is what was before it.
+        in_force = os.path.realpath(environ.get("CONDA_PREFIX", "")) == prefix
+        caller = before_direnv(environ) if in_force else environ
+        outer = outer_environment(caller, prefix)
+        kept = activations(prefix)
+        activation = kept.environment if kept else None
+        extra += activation_inputs(prefix, outer)
+        extra += conda_variables(caller)
+        extra += (observe_variable(name, environ) for name in conda.configuration.variables)
+    elif decision.manager != "none":
+        prefix = virtual_prefix(options, found.root, environ, platform)
+        plan = _plan(project, options, found, decision, prefix)
+    if plan:
         extra.append(observe_program(find_uv(within, plan.prefix)))
         extra.append(Input("text", "plan", _plan_text(plan, decision, request, found.root)))
     outside = {name: value for name, value in environ.items() if name not in changed}
@@ -138,10 +176,17 @@ def derive(
     extra += map(observe_program, found.requirements.local_archives)
     if dev_shell:
         extra += (_managers_variables(dev_shell.environment), *dev_shell.inputs)
-    unique = {one[:2]: one for one in (*extra, *_inputs(files, decision, outside))}
+    extra += _inputs(files, decision, outside, plan)
+    unique = {one[:2]: one for one in extra}
     inputs = tuple(unique.values())
     environment, notices = compose(
-        project, options, found, plan, dev_shell.environment if dev_shell else None
+        project,
+        options,
+        found,
+        plan,
+        dev_shell=dev_shell.environment if dev_shell else None,
+        activation=activation,
+        outer=outer,
     )
     notices += tuple(
         f"{masked(url)} is included, and looked at only when something else changes"
@@ -158,6 +203,7 @@ def derive(
         synced=_sync_fingerprint(inputs, found.root),
         environment=environment,
         notices=notices,
+        outer=outer,
         source=source,
         dev_shell=dev_shell,
     )
@@ -189,7 +235,12 @@ def settled(before: Derivation, after: Derivation) -> Derivation:
 
 
 def _plan(
-    project: Project, options: Options, found: Survey, decision: Decision, prefix: str
+    project: Project,
+    options: Options,
+    found: Survey,
+    decision: Decision,
+    prefix: str,
+    conda: CondaPlan | None = None,
 ) -> Plan:
     in_workspace = found.workspace is not None and decision.install == "project"
     requirements: tuple[str, ...] = ()
@@ -199,46 +250,26 @@ def _plan(
         requirements = (found.pylock,)
     exact = options.exact
     if exact is None:
-        exact = decision.install in {"project", "pylock"}
+        exact = decision.install in {"project", "pylock", "foreign lock", "conda lock"}
     return Plan(
         install=decision.install,
         directory=project.root,
         root=found.root,
         prefix=prefix,
-        is_central=_is_central(options, found),
+        is_central=is_central(options, found.root),
         requirements=requirements,
         whole_workspace=in_workspace and not found.has_package_conflicts,
         exact=exact,
         options=options,
+        conda=conda,
     )
 
 
-def _prefix(options: Options, found: Survey, environ: Mapping[str, str], platform: str) -> str:
-    if not _is_central(options, found):
-        return os.path.realpath(os.path.join(found.root, options.venv))
-    data = nixpy_directory("data", environ, platform)
-    if data is None:
-        raise EnvironmentUnusable(
-            "no place for the environment: neither XDG_DATA_HOME nor HOME is set",
-            where=options.origins["venv"],
-            next='Set HOME, or say `venv = ".venv"`.',
-        )
-    name = os.path.basename(found.root).encode("ascii", "replace").decode()
-    name = "".join(c if c.isalnum() or c in "-_." else "-" for c in name) or "root"
-    unique = digest(os.fsencode(found.root))[:8]
-    return os.path.realpath(f"{data}/environments/{name}-{unique}")
-
-
-def _is_central(options: Options, found: Survey) -> bool:
-    """Whether the environment lies outside of the project.
-
-    It has to where the project's path is not UTF-8: neither uv 0.13 nor venv can make one there.
-    """
-    return options.venv == "central" or not is_text(found.root)
-
-
 def _inputs(
-    files: ObservedFiles, decision: Decision, environ: Mapping[str, str]
+    files: ObservedFiles,
+    decision: Decision,
+    environ: Mapping[str, str],
+    plan: Plan | None,
 ) -> tuple[Input, ...]:
     variables = [
         *(observe_variable(key.variable, environ, syncs=False) for key in OPTION_KEYS),
@@ -247,7 +278,7 @@ def _inputs(
         *observe_variables("PIP_", environ),
     ]
     own = observe_program(os.path.join(os.path.dirname(os.path.abspath(__file__)), "version.py"))
-    seen = (one._replace(syncs=_syncs(one, decision)) for one in files.inputs)
+    seen = (one._replace(syncs=_syncs(one, decision, plan)) for one in files.inputs)
     return (*seen, *variables, own._replace(syncs=False))
 
 
@@ -266,12 +297,14 @@ def _sync_fingerprint(inputs: tuple[Input, ...], root: str) -> str:
     return fingerprint((one for one in inputs if one.syncs and one.value != ABSENT), root)
 
 
-def _syncs(one: Input, decision: Decision) -> bool:
+def _syncs(one: Input, decision: Decision, plan: Plan | None) -> bool:
     name = os.path.basename(one.name)
     if one.kind == "directory":
         return False  # what is new in it counts by itself
     if decision.install == "project":
         return name in PROJECT_FILES
+    if plan and plan.conda:
+        return one.name in plan.conda.files
     return name != "nixpy.toml" and name not in NIX_FILES and name != "flake.lock"
 
 
@@ -288,8 +321,11 @@ def _plan_text(plan: Plan, decision: Decision, request: Request, root: str) -> s
         *("group " + group for group in options.groups),
         request.text or "",
         request.requires or "",
-        " ".join(request.preferred[1:]) if request.preferred else "",
+        " ".join(request.preferred[1:]) if request.preferred and not plan.conda else "",
+        *("channel " + channel for channel in options.channels),
     )
+    if plan.conda:
+        parts = (*parts, plan.conda.platform, plan.conda.python)
     if not plan.whole_workspace:
         parts = (*parts, os.path.relpath(plan.directory, root))
     return "\n".join(parts)

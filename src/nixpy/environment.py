@@ -39,11 +39,13 @@ class Prepend(NamedTuple):
 
     An element that the variable holds already moves to the front. Empty elements vanish, the
     caller's own too: an empty element means the current directory, to the shell (POSIX, XBD 8.3)
-    and to ``ld.so(8)``.
+    and to ``ld.so(8)``. ``removed`` are elements that vanish too: those of an environment that the
+    caller has in force, and that this one replaces.
     """
 
     name: str
     elements: tuple[str, ...]
+    removed: tuple[str, ...] = ()
 
 
 if TYPE_CHECKING:
@@ -67,7 +69,7 @@ class Environment(NamedTuple):
                 result.pop(operation.name, None)
             else:
                 result[operation.name] = prepended(
-                    operation.elements, result.get(operation.name, "")
+                    operation.elements, result.get(operation.name, ""), operation.removed
                 )
         return result
 
@@ -77,10 +79,9 @@ class Environment(NamedTuple):
         return tuple(dict.fromkeys(operation.name for operation in self.operations))
 
 
-def prepended(elements: Iterable[str], value: str) -> str:
+def prepended(elements: Iterable[str], value: str, removed: Iterable[str] = ()) -> str:
     """Return a path-like ``value`` with ``elements`` in front; none is empty, none there twice."""
     front = list(dict.fromkeys(element for element in elements if element))
-    behind = [
-        element for element in value.split(SEPARATOR) if element and element not in set(front)
-    ]
+    gone = {"", *front, *removed}
+    behind = [element for element in value.split(SEPARATOR) if element not in gone]
     return SEPARATOR.join(front + behind)

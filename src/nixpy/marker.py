@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Marker",
+    "is_conda",
     "is_synced_to",
+    "is_usable",
     "marker_mtime",
     "marker_path",
     "packages_mtime",
@@ -39,8 +41,8 @@ class Marker(NamedTuple):
         state: whether the last sync ended.
         fingerprint: of what it was synced to; empty before the first sync has ended.
         prefix: real path of the prefix when it was made.
-        packages_mtime: modification time of ``site-packages`` in nanoseconds after the sync; it
-            changes when a distribution is installed or removed.
+        packages_mtime: modification time of ``site-packages`` and ``conda-meta`` in nanoseconds
+            after the sync, the newest one; it changes when a package is installed or removed.
         manager: what made it.
         interpreter: identity of the base interpreter (:func:`nixpy.inputs.observe_program`).
         root: real path of the workspace or project that it is for.
@@ -92,9 +94,24 @@ def marker_mtime(prefix: str) -> int:
         return NO_TIME
 
 
+def is_conda(prefix: str) -> bool:
+    """Return whether a prefix is conda's: it has a ``conda-meta/history``."""
+    return os.path.exists(f"{prefix}/conda-meta/history")
+
+
+def is_usable(prefix: str) -> bool:
+    """Return whether a prefix's interpreter can be run; a conda prefix may have none."""
+    python = f"{prefix}/bin/python"
+    return os.access(python, os.X_OK) or (not os.path.lexists(python) and is_conda(prefix))
+
+
 def packages_mtime(prefix: str) -> int:
-    """Return the newest modification time of a ``site-packages``, in nanoseconds, or -1."""
+    """Return the newest modification time of what lists the packages, in nanoseconds, or -1."""
     newest = NO_TIME
+    try:
+        newest = os.stat(f"{prefix}/conda-meta").st_mtime_ns
+    except OSError:
+        pass
     try:
         names = os.listdir(f"{prefix}/lib")
     except OSError:
@@ -120,9 +137,8 @@ def is_synced_to(prefix: str, fingerprint: str) -> bool:
     marker = read_marker(prefix)
     if marker is None or marker.state != "synced" or marker.fingerprint != fingerprint:
         return False
-    python = f"{prefix}/bin/python"
     return (
         marker.prefix == prefix
-        and os.access(python, os.X_OK)
-        and marker.interpreter == observe_program(python).value
+        and is_usable(prefix)
+        and marker.interpreter == observe_program(f"{prefix}/bin/python").value
     )

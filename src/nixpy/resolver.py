@@ -23,8 +23,9 @@ from nixpy.errors import DevShellFailed, NixpyError, SyncFailed, one_line
 from nixpy.freshness import keep_entry
 from nixpy.inputs import Input, ObservedFiles
 from nixpy.lock import Held, environment_lock, lock_path, longest_wait
+from nixpy.managers.mamba.activation import Activations
 from nixpy.managers.prefix import Prefix
-from nixpy.marker import is_synced_to, marker_mtime, was_changed_by_hand
+from nixpy.marker import is_synced_to, is_usable, marker_mtime, was_changed_by_hand
 from nixpy.nix.kept import DevShells
 from nixpy.nix.source import find_source
 from nixpy.options import load_options
@@ -141,6 +142,9 @@ class Resolver:
         self.report = report
         self.platform = platform
         self.cache = nixpy_directory("cache", environ, platform)
+        self.activations = Activations(
+            runner=self.runner, report=report, show=show, cache=self.cache
+        )
         self.dev_shells = DevShells(
             environ=before_direnv(self.environ),
             runner=self.runner,
@@ -171,6 +175,7 @@ class Resolver:
             derivation = self.derive(project, flags, files)
             if derivation.plan and not self._is_in_order(derivation, sync):
                 derivation, synced = self._sync(project, flags, derivation, force=sync != "auto")
+            derivation = self._with_activation(project, flags, derivation)
         except NixpyError as error:
             seen = derivation.inputs if derivation else files.inputs
             return self._last_good(project, derivation, seen, error)
@@ -222,7 +227,19 @@ class Resolver:
             files=files,
             environ=self.environ,
             platform=self.platform,
+            activations=lambda prefix: self.activations.kept(project.root, prefix),
         )
+
+    def _with_activation(
+        self, project: Project, flags: Mapping[str, object], derivation: Derivation
+    ) -> Derivation:
+        """Return a derivation that has what activating its conda environment changes today."""
+        plan = derivation.plan
+        if plan is None or plan.conda is None:
+            return derivation
+        environ = derivation.within_dev_shell(before_direnv(self.environ))
+        found = self.activations.bring_up_to_date(project.root, plan, derivation.outer, environ)
+        return settled(derivation, self.derive(project, flags)) if found else derivation
 
     def _options(
         self, project: Project, flags: Mapping[str, object], files: ObservedFiles
@@ -376,7 +393,7 @@ class Resolver:
         if entry and entry.root != project.root:
             entry = None
         environment = prefix = None
-        if entry and (not entry.prefix or os.access(f"{entry.prefix}/bin/python", os.X_OK)):
+        if entry and (not entry.prefix or is_usable(entry.prefix)):
             environment, prefix = entry.operations, entry.prefix
         elif derivation and derivation.plan and _was_synced(derivation.plan.prefix):
             environment, prefix = derivation.environment, derivation.plan.prefix

@@ -135,7 +135,10 @@ def _conditions(entry: cache.Entry) -> Iterator[str]:
     # The same path may lead to another directory by now.
     yield f". -ef {bash.quote(entry.root)}"
     if entry.prefix:
-        yield f"-x {quote(entry.prefix + '/bin/python')}"
+        if os.path.lexists(f"{entry.prefix}/bin/python"):
+            yield f"-x {quote(entry.prefix + '/bin/python')}"
+        else:
+            yield f"-e {quote(entry.prefix + '/conda-meta/history')}"
     if entry.marker_mtime != NO_TIME:
         yield _same_time(quote(marker_path(entry.prefix)), entry.marker_mtime)
     for one in entry.inputs:

@@ -20,6 +20,7 @@ from nixpy.managers import Session, find_manager
 from nixpy.managers.prefix import Prefix, link
 from nixpy.managers.uv import find_uv
 from nixpy.marker import packages_mtime, write_marker
+from nixpy.places import CONDA
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -98,7 +99,7 @@ def synchronise(
                 next='Make room, or make it writable; `venv = "central"` puts it elsewhere.',
             ) from None
         if plan.is_central:
-            link(f"{plan.root}/.venv", plan.prefix)
+            link(f"{plan.root}/{CONDA if plan.conda else '.venv'}", plan.prefix)
 
 
 class _Work:
@@ -147,13 +148,13 @@ class _Work:
 
     def _made_anew(self, why: str) -> None:
         self.session.log.write(os.fsencode(f"making {self.plan.prefix} anew: {why}\n"))
-        interpreter = self._interpreter()
+        manager = find_manager(self.manager)
+        interpreter = self._interpreter() if manager.makes == "virtual" else ""
         with self.prefix.made_anew(self.manager):
-            manager = find_manager(self.manager)
             status = manager.create(
                 interpreter, self.plan.prefix, name=self.name, session=self.session
             )
-            if status and not os.path.isabs(interpreter):
+            if status and interpreter and not os.path.isabs(interpreter):
                 raise interpreter_not_found(
                     self.request, self.session.runner, self.session.environ, self.plan.directory
                 )
@@ -164,8 +165,11 @@ class _Work:
     def _why_anew(self) -> str | None:
         prefix = self.prefix
         marker = prefix.read_marker()
+        makes = find_manager(self.manager).makes
         if not prefix.is_environment():
             return "there is none"
+        if not (prefix.is_virtual if makes == "virtual" else prefix.is_conda):
+            return f"it is another kind of environment than the {makes} one that is asked for"
         if prefix.has_previous or (
             marker and marker.state == "syncing" and (self.plan.exact or not marker.fingerprint)
         ):
@@ -178,6 +182,8 @@ class _Work:
             f"{glob.escape(prefix.path)}/lib/python*/site-packages/pip"
         ):
             return "it has no pip"
+        if makes == "conda":
+            return None
         session = self.session
         runner, environ = session.runner, session.environ
         if not prefix.matches_its_interpreter(runner, environ):

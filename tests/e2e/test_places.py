@@ -282,7 +282,7 @@ def test_a_directory_in_the_way_of_the_central_link_is_left_alone(world: World) 
     project.write(".venv/mine.txt", "keep\n")
     project.write("requirements.txt", "")
     entered = project.entered()
-    assert "is no virtual environment" in entered.said[0]
+    assert "is no virtual or conda environment" in entered.said[0]
     project.write("nixpy.toml", 'venv = "central"\n')
     entered = project.entered()
     assert entered.environ["UV_PROJECT_ENVIRONMENT"] == entered.environ["VIRTUAL_ENV"]

@@ -61,14 +61,15 @@ def _scenarios(
 ) -> st.SearchStrategy[Scenario]:
     text = _bytes(pieces, 12)
     element = st.one_of(st.sampled_from(["", "/a", "/A", "/b", "/a/b"]), _bytes(pieces, 4))
+    elements = st.lists(element, max_size=4).map(tuple)
     name = st.sampled_from(names)
     # Values that hold the very elements that are prepended, in any order and number.
     values = st.one_of(text, st.lists(element, max_size=8).map(":".join))
     operation: st.SearchStrategy[Operation] = st.one_of(
         st.builds(Set, name, values),
         st.builds(Unset, name),
-        st.builds(Prepend, name, st.lists(element, max_size=4).map(tuple)),
-        st.builds(Prepend, name, st.lists(element, max_size=4).map(tuple)),
+        st.builds(Prepend, name, elements, elements),
+        st.builds(Prepend, name, elements, elements),
     )
     return st.builds(
         Scenario,
@@ -226,7 +227,8 @@ def _without_empty_path_elements(scenario: Scenario) -> Scenario:
             return operation
         if isinstance(operation, Set):
             return Set("PATH", clean(operation.value))
-        return Prepend("PATH", tuple(map(clean, operation.elements)))
+        removed = tuple(map(clean, operation.removed))
+        return Prepend("PATH", tuple(map(clean, operation.elements)), removed)
 
     environ = {name: clean(v) if name == "PATH" else v for name, v in scenario.environ.items()}
     return Scenario(environ, [cleaned(each) for each in scenario.operations], scenario.locale)
@@ -322,7 +324,7 @@ def test_nothing_but_the_variables_is_left_behind(shell: str, names: str, tmp_pa
         Set("PLAIN", "1"),
         Unset("EMPTY"),
         Prepend("PATH_LIKE", ("/a", "/b")),
-        Prepend("PATH", ("/a",)),
+        Prepend("PATH", ("/a",), ("/b", "/bin")),
     ]
     (tmp_path / "program").write_text(render(shell, operations, {}))
     options = {"bash": ("--norc", "-O", "nocasematch"), "zsh": ("-f",), "fish": ("--no-config",)}
@@ -395,7 +397,7 @@ def test_powershell_agrees_with_the_operations_on_any_text(tmp_path: Path) -> No
         Unset("NEVER"),
         Prepend("PATH_LIKE", ("/a", "", "/é\u200b")),
         Prepend("NEW_PATH", ("/x",)),
-        Prepend("PATH", ("/a", "/bin")),
+        Prepend("PATH", ("/a", "/bin"), ("/usr/bin", "/x")),
     ]
     environ = {"GONE": "1", "PATH_LIKE": ":/b::/a:/A:/é:/é\u200b:"}
     _agrees(shell, tool, tmp_path, Scenario(environ, operations, "C.UTF-8"))

@@ -19,7 +19,9 @@ path_values = st.lists(st.sampled_from(["", "/a", "/b", "/c", "/d d"]), max_size
 environs = st.dictionaries(names, values | path_values, max_size=5)
 elements = st.lists(st.sampled_from(["", "/a", "/b", "/x"]), max_size=3).map(tuple)
 operations = st.one_of(
-    st.builds(Set, names, values), st.builds(Unset, names), st.builds(Prepend, names, elements)
+    st.builds(Set, names, values),
+    st.builds(Unset, names),
+    st.builds(Prepend, names, elements, elements),
 )
 one_for_each_name = st.lists(operations, max_size=5, unique_by=lambda one: one.name)
 environments = one_for_each_name.map(tuple).map(Environment)

@@ -33,7 +33,7 @@ inputs = st.builds(
 operations = st.one_of(
     st.builds(Set, any_text, any_text),
     st.builds(Unset, any_text),
-    st.builds(Prepend, any_text, texts),
+    st.builds(Prepend, any_text, texts, texts),
 )
 entries = st.builds(
     Entry,

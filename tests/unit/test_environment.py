@@ -9,7 +9,9 @@ names = st.sampled_from(["PATH", "A", "B"])
 values = st.lists(st.sampled_from(["", "/a", "/b", "x y"]), max_size=5).map(":".join)
 elements = st.lists(st.sampled_from(["", "/a", "/b", "/c"]), max_size=4).map(tuple)
 operations = st.one_of(
-    st.builds(Set, names, values), st.builds(Unset, names), st.builds(Prepend, names, elements)
+    st.builds(Set, names, values),
+    st.builds(Unset, names),
+    st.builds(Prepend, names, elements, elements),
 )
 environments = st.lists(operations, max_size=5).map(tuple).map(Environment)
 environs = st.dictionaries(st.sampled_from(["PATH", "A", "B", "C"]), values)

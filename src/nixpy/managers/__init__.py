@@ -4,16 +4,47 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from nixpy.decision import Install
+    from nixpy.manifests.conda import CondaManifest
+    from nixpy.manifests.conda_configuration import CondaConfiguration
+    from nixpy.manifests.requirements import Requirements
     from nixpy.options import Options
     from nixpy.process import Runner
 
-__all__ = ["Manager", "Plan", "Session", "find_manager"]
+__all__ = ["CondaPlan", "Manager", "Plan", "Session", "find_manager"]
+
+
+@dataclass(frozen=True, slots=True)
+class CondaPlan:
+    """What a conda environment is to hold.
+
+    Attributes:
+        manifest: what the conda manifests ask for together.
+        lock: absolute path of a conda lock file instead of that, or ``None``.
+        requirements: what the requirements files ask for, where they do instead.
+        python: match spec of the interpreter that is asked for besides; empty for none.
+        configuration: conda's own, in force.
+        platform: ``linux-64``.
+        name: what the environment is called.
+        shown_name: what conda calls it (``CONDA_DEFAULT_ENV``): its name where it is among conda's
+            own, else its prefix.
+        files: paths of the files that all this was read from.
+    """
+
+    manifest: CondaManifest
+    lock: str | None
+    requirements: Requirements
+    python: str
+    configuration: CondaConfiguration
+    platform: str
+    name: str
+    shown_name: str = ""
+    files: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +62,7 @@ class Plan:
         exact: remove what is not asked for.
         reinstall: install also what is there already: its files may be gone.
         options: extras, groups and lock are taken from here.
+        conda: what a conda environment is to hold; ``None`` for virtual environments.
     """
 
     install: Install
@@ -43,6 +75,7 @@ class Plan:
     exact: bool
     options: Options
     reinstall: bool = False
+    conda: CondaPlan | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,20 +106,28 @@ class Session:
 
 
 class Manager(Protocol):
-    """Makes virtual environments and installs into them."""
+    """Makes environments and installs into them."""
+
+    makes: Literal["virtual", "conda"]
+    """What kind of environment."""
 
     def create(self, interpreter: str, prefix: str, *, name: str, session: Session) -> int:
-        """Make a virtual environment in a directory that may exist; return the exit status.
+        """Make an environment in a directory that may exist; return the exit status.
 
         Args:
-            interpreter: path of a base interpreter, or a request that the manager can satisfy.
+            interpreter: path of a base interpreter, or a request that the manager can satisfy;
+                empty for a conda environment, whose interpreter is a package.
             prefix: where to make it.
             name: what a prompt shows.
             session: what to work with.
         """
 
     def install(self, plan: Plan, session: Session) -> int:
-        """Install what the plan says into ``plan.prefix``, which exists; return the exit status."""
+        """Install what the plan says into ``plan.prefix``, which exists; return the exit status.
+
+        Raises:
+            NixpyError: it failed, and the manager can say why better than its log does.
+        """
 
 
 def find_manager(name: str) -> Manager:
@@ -103,4 +144,8 @@ def find_manager(name: str) -> Manager:
         from nixpy.managers.pip import Pip
 
         return Pip()
+    if name == "mamba":
+        from nixpy.managers.mamba.manager import Mamba
+
+        return Mamba()
     raise KeyError(name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from nixpy.errors import UsageError
 
@@ -21,6 +21,8 @@ SEED_PACKAGES = frozenset({"pip", "setuptools", "wheel"})
 
 class Pip:
     """The manager pip."""
+
+    makes: Literal["virtual", "conda"] = "virtual"
 
     def create(self, interpreter: str, prefix: str, *, name: str, session: Session) -> int:
         """See :meth:`nixpy.managers.Manager.create`."""

@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING
 
 from nixpy.errors import EnvironmentUnusable
 from nixpy.inputs import observe_program
-from nixpy.marker import Marker, marker_path, packages_mtime, read_marker, write_marker
+from nixpy.marker import (
+    Marker,
+    is_conda,
+    is_usable,
+    marker_path,
+    packages_mtime,
+    read_marker,
+    write_marker,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -67,12 +75,22 @@ class Prefix:
         return os.path.lexists(self.path)
 
     def is_environment(self) -> bool:
-        """Whether it is a virtual environment (PEP 405: it has a ``pyvenv.cfg``)."""
+        """Whether it is an environment: PEP 405's (it has a ``pyvenv.cfg``), or conda's."""
+        return self.is_virtual or self.is_conda
+
+    @property
+    def is_virtual(self) -> bool:
+        """Whether it is a virtual environment (PEP 405)."""
         return os.path.isfile(f"{self.path}/pyvenv.cfg")
+
+    @property
+    def is_conda(self) -> bool:
+        """Whether it is a conda environment."""
+        return is_conda(self.path)
 
     def runs(self) -> bool:
         """Whether its interpreter is there: a collected one leaves a dangling link."""
-        return os.access(self.python, os.X_OK)
+        return is_usable(self.path)
 
     def configuration(self) -> dict[str, str]:
         """Return the keys of ``pyvenv.cfg`` (PEP 405), lower case; none if it cannot be read."""
@@ -84,7 +102,11 @@ class Prefix:
         return {key.strip().lower(): value.strip() for key, _, value in lines}
 
     def version(self) -> str | None:
-        """Return the interpreter's version as ``pyvenv.cfg`` has it (uv and venv differ)."""
+        """Return the interpreter's version as ``pyvenv.cfg`` or conda's records have it."""
+        if self.is_conda:
+            # The records of packages are named NAME-VERSION-BUILD.json.
+            records = glob.glob("python-[0-9]*.json", root_dir=f"{self.path}/conda-meta")
+            return records[0].split("-")[1] if records else None
         keys = self.configuration()
         version = keys.get("version_info") or keys.get("version")
         return ".".join(version.split(".")[:3]) if version else None
@@ -112,7 +134,11 @@ class Prefix:
         leaves ``lib/python3.X`` behind. Asked only where its identity changed.
         """
         marker = self.read_marker()
-        if marker is None or marker.interpreter == observe_program(self.python).value:
+        if (
+            self.is_conda
+            or marker is None
+            or marker.interpreter == observe_program(self.python).value
+        ):
             return True
         argv = [self.python, "-I", "-c", "import platform; print(platform.python_version())"]
         try:
@@ -139,7 +165,7 @@ class Prefix:
         if os.path.isdir(self.path) and set(os.listdir(self.path)) <= {".nixpy", ".gitignore"}:
             return
         raise EnvironmentUnusable(
-            "exists and is no virtual environment",
+            "exists and is no virtual or conda environment",
             where=self.path,
             next='Move it away, or name another place: `venv = "…"` in [tool.nixpy].',
         )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from nixpy.errors import ToolMissing
 from nixpy.process import find_program
@@ -24,6 +24,8 @@ ALL = ("all",)
 
 class Uv:
     """The manager uv."""
+
+    makes: Literal["virtual", "conda"] = "virtual"
 
     def create(self, interpreter: str, prefix: str, *, name: str, session: Session) -> int:
         """See :meth:`nixpy.managers.Manager.create`."""

@@ -1,6 +1,6 @@
 """A dev shell: what it changes, and everything that this rests on.
 
-It is evaluated by ``nix print-dev-env`` and bash (:mod:`nixpy.nix.capture`) and then kept as a
+It is evaluated by ``nix print-dev-env`` and bash (:mod:`nixpy.capture`) and then kept as a
 record, until one of the files that the evaluation read changes, a variable that Nix obeys, Nix
 itself, or until its outputs were collected.
 """

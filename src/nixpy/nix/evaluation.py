@@ -9,6 +9,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from nixpy.capture import LONGEST, capture
+from nixpy.difference import CERTIFICATES, difference
 from nixpy.environment import Environment, Prepend, Set, Unset
 from nixpy.errors import DevShellFailed, ManifestError, UsageError
 from nixpy.inputs import (
@@ -20,9 +22,7 @@ from nixpy.inputs import (
     observe_root,
     observe_variable,
 )
-from nixpy.nix.capture import LONGEST, capture
 from nixpy.nix.dev_shell import DevShell, Interpreter
-from nixpy.nix.difference import CERTIFICATES, difference
 from nixpy.nix.flake import Tree, local_trees
 from nixpy.nix.reads import SKIPPED, CannotWatch, Reads, directories_below
 from nixpy.process import find_program
@@ -31,7 +31,7 @@ from nixpy.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from nixpy.nix.capture import Captured
+    from nixpy.capture import Captured
     from nixpy.nix.command import Nix
     from nixpy.nix.log import Log
     from nixpy.nix.source import Source

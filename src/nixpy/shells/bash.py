@@ -90,7 +90,8 @@ def _prepend(operation: Prepend) -> str:
     """
     name = operation.name
     elements = front(operation.elements)
-    single = [quote(element) for element in elements if ":" not in element]
+    gone = front((*elements, *operation.removed))
+    single = [quote(element) for element in gone if ":" not in element]
     lines = [
         f"_nixpy_value=:${{{name}-}}:",
         "while [[ $_nixpy_value == *::* ]]; do _nixpy_value=${_nixpy_value//::/:}; done",

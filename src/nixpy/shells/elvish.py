@@ -49,8 +49,9 @@ def _statement(operation: Operation) -> str:
     if isinstance(operation, Prepend):
         elements = front(operation.elements)
         words = " ".join(quote(element) for element in elements)
+        gone = " ".join(quote(element) for element in front((*elements, *operation.removed)))
         return (
             f"set-env {name} (str:join : [{words} (str:split : $E:{name} | each {{|e| "
-            f"if (and (not-eq $e '') (not (has-value [{words}] $e))) {{ put $e }} }})])\n"
+            f"if (and (not-eq $e '') (not (has-value [{gone}] $e))) {{ put $e }} }})])\n"
         )
     return f"unset-env {name}\n"

@@ -49,13 +49,14 @@ def _prepend(operation: Prepend) -> str:
     name = operation.name
     elements = front(operation.elements)
     words = "".join(f" {quote(element)}" for element in elements)
+    gone = "".join(f" {quote(element)}" for element in front((*elements, *operation.removed)))
     return f"""\
 begin
   set -l --path _nixpy_caller "${name}"
   set -l --path _nixpy_value{words}
   set -l _nixpy_element
   for _nixpy_element in $_nixpy_caller
-    if test -n "$_nixpy_element"; and not contains -- "$_nixpy_element"{words}
+    if test -n "$_nixpy_element"; and not contains -- "$_nixpy_element"{gone}
       set -a _nixpy_value "$_nixpy_element"
     end
   end

@@ -44,17 +44,21 @@ def _statement(operation: Operation) -> str:
         check_text(name, operation.value, "PowerShell")
         return _assign(name, quote(operation.value))
     if isinstance(operation, Prepend):
-        elements = front(operation.elements)
-        for element in elements:
+        gone = front((*operation.elements, *operation.removed))
+        for element in gone:
             check_text(name, element, "PowerShell")
-        words = "[string[]]@(" + ",".join(quote(element) for element in elements) + ")"
+        words = _strings(front(operation.elements))
         # IndexOf compares code units; -contains and -eq compare as a culture does.
         rest = (
             f'[string[]]@("${{Env:{name}}}".Split([char]58) | Where-Object '
-            f"{{ $_.Length -and [array]::IndexOf({words}, $_) -lt 0 }})"
+            f"{{ $_.Length -and [array]::IndexOf({_strings(gone)}, $_) -lt 0 }})"
         )
         return _assign(name, f"[string]::Join(':', [string[]]({words} + {rest}))")
     return f"Remove-Item -LiteralPath Env:{name} -ErrorAction Ignore\n"
+
+
+def _strings(elements: Sequence[str]) -> str:
+    return "[string[]]@(" + ",".join(quote(element) for element in elements) + ")"
 
 
 def _assign(name: str, expression: str) -> str:

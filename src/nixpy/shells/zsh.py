@@ -56,7 +56,7 @@ def _prepend(operation: Prepend) -> str:
     name = operation.name
     elements = front(operation.elements)
     lines = [f'typeset -g _nixpy_element= _nixpy_value=":${{{name}-}}:"', _replace("::")]
-    for element in elements:
+    for element in front((*elements, *operation.removed)):
         if ":" not in element:
             lines.append(f"typeset -g _nixpy_element={quote(element)}")
             lines.append(_replace(":${_nixpy_element}:"))

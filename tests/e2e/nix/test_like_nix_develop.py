@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from nixpy.nix.difference import CERTIFICATES, PATH_LIKE, is_left_out
+from nixpy.difference import CERTIFICATES, PATH_LIKE, is_left_out
 from nixpy.shells import bash
 
 from .conftest import FEATURES, copy_flake

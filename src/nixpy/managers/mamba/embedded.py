@@ -24,6 +24,7 @@ import rattler
 from rattler import config, package_streaming
 from rattler.exceptions import SolverError
 
+from nixpy.manifests.conda import name_of
 from nixpy.manifests.conda_configuration import without_credentials
 from nixpy.version import __version__
 
@@ -82,7 +83,7 @@ async def carry_out(request: Request) -> Answer:
             _verify_local(record)
     before = {_stem(one) for one in installed}
     caches: list[str | os.PathLike[str]] = list(request["caches"])
-    specs = {rattler.MatchSpec(spec).name.normalized: spec for spec in request["specs"]}
+    specs = {name_of(spec): spec for spec in request["specs"]}
     await rattler.install(
         records,
         prefix,

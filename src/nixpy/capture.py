@@ -1,9 +1,10 @@
-"""Evaluating a dev shell's script in bash, once, where nothing that it does can harm.
+"""Evaluating a script that makes an environment in bash, once, where nothing it does can harm.
 
-``nix print-dev-env`` prints bash that makes the environment: variables, functions, and at its end
-the ``shellHook``. It is evaluated in a session of its own, with no terminal and no stdin, under a
-time limit. Written down is the environment as it is before the hook and as it is after it; a hook
-that exits, replaces the shell or hangs leaves what was there until then.
+``nix print-dev-env`` prints such a script: variables, functions, and at its end the ``shellHook``;
+conda's packages have theirs, in ``activate.d``. A script is evaluated in a session of its own,
+with no terminal and no stdin, under a time limit. Written down is the environment as it is before
+the hook and as it is after it; a hook that exits, replaces the shell or hangs leaves what was
+there until then.
 
 The script that writes it down is builtins alone: the environment that it runs in may have a
 ``PATH`` or an ``LD_LIBRARY_PATH`` that no program survives.
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from nixpy.process import Runner
 
-__all__ = ["LONGEST", "Captured", "capture"]
+__all__ = ["HOOK_BEGINS", "LONGEST", "Captured", "capture"]
 
 LONGEST = 60.0
 """Seconds that a dev shell's script has, unless ``NIXPY_SHELL_TIMEOUT`` says otherwise."""
@@ -67,10 +68,11 @@ builtin trap '_nixpy_leave "exits $?"' EXIT
 builtin trap '_nixpy_leave "hangs"' TERM
 """
 
-_HOOK_BEGINS = """\
+HOOK_BEGINS = """\
 _nixpy_write before
 builtin printf hook >|"$_nixpy_directory/how"
 """
+"""Bash for a script of one's own, to write down what there is before its hook begins."""
 
 _EPILOG = """\
 source "$_nixpy_directory/shell"
@@ -103,12 +105,13 @@ def capture(
     run_hook: bool = True,
     timeout: float = LONGEST,
 ) -> Captured | None:
-    """Return what a script of ``nix print-dev-env`` makes of an environment.
+    """Return what a script makes of an environment.
 
     ``None`` where it did not get as far as its hook.
 
     Args:
-        script: bash.
+        script: bash; of what Nix prints the ``shellHook`` is found, others say
+            :data:`HOOK_BEGINS` by themselves.
         directory: the working directory.
         environ: the environment to start from.
         runner: starts programs.
@@ -160,7 +163,7 @@ def _in_two(script: str, *, run_hook: bool) -> str:
         return script
     start, end = hooks[-1].span()
     hook = script[start:end] if run_hook else ""
-    return f"{script[:start]}{_HOOK_BEGINS}{hook}\n{script[end:]}\n"
+    return f"{script[:start]}{HOOK_BEGINS}{hook}\n{script[end:]}\n"
 
 
 def _read(path: str) -> dict[str, str] | None:

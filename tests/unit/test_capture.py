@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nixpy.nix.capture import Captured, capture
+from nixpy.capture import Captured, capture
 from nixpy.process import SystemRunner
 
 if TYPE_CHECKING:

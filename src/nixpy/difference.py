@@ -1,8 +1,8 @@
-"""What a dev shell changes, as operations on variables (pure; DESIGN.md, section 7).
+"""What a script changes, as operations on variables (pure; DESIGN.md, section 7).
 
-Evaluating a dev shell makes one environment of another. Kept is the *difference*, so that it can
-be applied to any caller's environment: path-like variables are merged with the caller's, others
-are set. What only a build sandbox needs is left out.
+Evaluating a dev shell, or the scripts of conda's packages, makes one environment of another. Kept
+is the *difference*, so that it can be applied to any caller's environment: path-like variables are
+merged with the caller's, others are set. What only a build sandbox needs is left out.
 """
 
 from __future__ import annotations
@@ -18,7 +18,21 @@ if TYPE_CHECKING:
 
     from nixpy.environment import Operation
 
-__all__ = ["KEPT_FOR_THE_SHELL", "LEFT_OUT", "PATH_LIKE", "difference", "is_left_out"]
+__all__ = [
+    "KEPT_FOR_THE_SHELL",
+    "LEFT_OUT",
+    "OF_THE_SHELL",
+    "PATH_LIKE",
+    "difference",
+    "is_left_out",
+]
+
+OF_THE_SHELL: tuple[str, ...] = (
+    *("HOME", "LOGNAME", "USER", "SHELL", "shell", "TERM", "TZ", "TMP*", "TEMP*", "terminfo"),
+    *("_", "BASH*", "COLUMNS", "HOSTNAME", "LINES", "OLDPWD", "PPID", "PWD", "SHELLOPTS", "SHLVL"),
+    *("PS1", "PS2", "PS4", "PROMPT_COMMAND", "DIRENV_*", "NIXPY_*", "_nixpy_*"),
+)
+"""Patterns of what is the user's own, or the evaluating shell's."""
 
 LEFT_OUT: tuple[str, ...] = (
     # What a derivation is made of (Nix manual, "Derivations"; structured attributes too).
@@ -33,10 +47,7 @@ LEFT_OUT: tuple[str, ...] = (
     *("allowSubstitutes", "allowedReferences", "disallowedReferences", "nobuildPhase"),
     *("shellHook", "enableParallel*", "NIX_BUILD_CORES", "NIX_BUILD_TOP", "NIX_LOG_FD"),
     *("NIX_ENFORCE_PURITY", "NIX_INDENT_MAKE", "NIX_STORE", "GZIP_NO_TIMESTAMPS"),
-    # The user's own, or the evaluating shell's.
-    *("HOME", "LOGNAME", "USER", "SHELL", "shell", "TERM", "TZ", "TMP*", "TEMP*", "terminfo"),
-    *("_", "BASH*", "COLUMNS", "HOSTNAME", "LINES", "OLDPWD", "PPID", "PWD", "SHELLOPTS", "SHLVL"),
-    *("PS1", "PS2", "PS4", "PROMPT_COMMAND", "DIRENV_*", "NIXPY_*", "_nixpy_*"),
+    *OF_THE_SHELL,
     # Another environment's, which nixpy sets for its own.
     *("VIRTUAL_ENV", "VIRTUAL_ENV_PROMPT", "_OLD_VIRTUAL_*", "CONDA_PREFIX", "CONDA_DEFAULT_ENV"),
     # It would send `uv pip install` into the store; nixpy takes it for the interpreter's request.

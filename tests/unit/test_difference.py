@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nixpy.difference import LEFT_OUT, PATH_LIKE, difference, is_left_out
 from nixpy.environment import Prepend, Set, Unset
-from nixpy.nix.difference import LEFT_OUT, PATH_LIKE, difference, is_left_out
 
 NAMES = st.sampled_from(["A", "B", "CC", "PATH", "XDG_DATA_DIRS", "LD_LIBRARY_PATH"])
 VALUES = st.text(st.characters(exclude_characters="\0"), max_size=8)
