@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-PLACEHOLDER = "/opt/anaconda1anaconda2anaconda3" + "_" * 32
-"""What packages hold where the prefix is to stand."""
+PLACEHOLDER = "/opt/anaconda1anaconda2anaconda3".ljust(255, "_")
+"""What packages hold where the prefix is to stand; no prefix may be longer."""
 
 LARGEST_BLOCK = 128 * 1024
 LEFT_OUT = {"__pycache__", "ensurepip", "idlelib", "lib2to3", "site-packages", "test", "tkinter"}

@@ -155,11 +155,17 @@ OPERATIONS: dict[str, Callable[[Request], Coroutine[Any, Any, Answer]]] = {
 
 
 def _installed(prefix: Path) -> tuple[list[PrefixRecord], set[str]]:
-    """Return the records of a prefix, and the names of packages whose record is damaged."""
+    """Return the records of a prefix, and the names of packages to link again.
+
+    Those are packages whose record is damaged, or of which files are missing: a kill leaves both.
+    """
     records, damaged = [], set()
     for path in sorted(prefix.glob("conda-meta/*.json")):
         try:
-            records.append(rattler.PrefixRecord.from_path(path))
+            record = rattler.PrefixRecord.from_path(path)
+            records.append(record)
+            if not all(os.path.lexists(prefix / file) for file in record.files):
+                damaged.add(record.name.normalized)
         except Exception:  # noqa: BLE001, PERF203 - its package is linked again, whatever it is
             damaged.add("-".join(path.stem.split("-")[:-2]))
             path.unlink()
