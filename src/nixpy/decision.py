@@ -7,6 +7,7 @@ later rules would have used is passed over, and named.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from nixpy.manifests.survey import Survey
     from nixpy.options import Options
 
-__all__ = ["RULES", "Decision", "Install", "Manager", "decide"]
+__all__ = ["RULES", "Decision", "Install", "Manager", "Verdict", "decide", "verdicts"]
 
 Manager: TypeAlias = Literal["uv", "pip", "mamba", "none"]
 
@@ -82,6 +83,7 @@ class Rule(NamedTuple):
     """One row of the table."""
 
     number: int
+    title: str
     holds: Callable[[Survey, Options], Held | None]
 
 
@@ -105,6 +107,43 @@ def decide(survey: Survey, options: Options) -> Decision:
     others |= dict.fromkeys(survey.other_manifests)
     passed_over = tuple(path for path in others if path not in first.rests_on)
     return Decision(first.manager, first.install, rule, first.reason, first.rests_on, passed_over)
+
+
+class Verdict(NamedTuple):
+    """What one rule says of a project.
+
+    Attributes:
+        number: of the rule in DESIGN.md, section 5.
+        title: what it is about.
+        held: whether it held.
+        decided: whether it is the one that decided.
+        reason: why it held; empty where it did not.
+        files: paths of what it rests on.
+    """
+
+    number: int
+    title: str
+    held: bool
+    decided: bool
+    reason: str
+    files: tuple[str, ...]
+
+
+def verdicts(survey: Survey, options: Options) -> tuple[Verdict, ...]:
+    """Return what every rule says of a project, in their order; the decision may fall on none."""
+    rows = [(rule.number, rule.title, rule.holds(survey, options)) for rule in RULES]
+    told: Held | None = None
+    if options.manager != "auto":
+        held = [(number, one) for number, _, one in rows if one]
+        with contextlib.suppress(UsageError):
+            told = _told(options, held)[1]
+    rows.insert(0, (1, "a manager that was asked for", told))
+    found: list[Verdict] = []
+    for number, title, one in rows:
+        decided = one is not None and not any(row.decided for row in found)
+        reason, files = (one.reason, one.rests_on) if one else ("", ())
+        found.append(Verdict(number, title, one is not None, decided, reason, files))
+    return tuple(found)
 
 
 def _told(options: Options, held: list[tuple[int, Held]]) -> tuple[int, Held]:
@@ -245,20 +284,20 @@ def _nix_alone(survey: Survey, options: Options) -> Held | None:
 
 
 RULES: tuple[Rule, ...] = (
-    Rule(1, _requested_requirements),
-    Rule(1, _requested_environment),
-    Rule(2, _lock_file),
-    Rule(2, _second_lock_file),
-    Rule(3, _conda_lock),
-    Rule(3, _further_conda_locks),
-    Rule(4, _conda_manifest),
-    Rule(5, _foreign_lock),
-    Rule(5, _further_foreign_locks),
-    Rule(6, _pyproject),
-    Rule(7, _requirements_file),
-    Rule(8, _setup),
-    Rule(9, _python_alone),
-    Rule(DEV_SHELL_ALONE, _nix_alone),
+    Rule(1, "requirements files that were asked for", _requested_requirements),
+    Rule(1, "conda manifests that were asked for", _requested_environment),
+    Rule(2, "uv.lock or pylock.toml", _lock_file),
+    Rule(2, "pylock.toml beside uv.lock", _second_lock_file),
+    Rule(3, "a conda lock file", _conda_lock),
+    Rule(3, "further conda lock files", _further_conda_locks),
+    Rule(4, "environment.yml", _conda_manifest),
+    Rule(5, "poetry.lock, pdm.lock or Pipfile.lock", _foreign_lock),
+    Rule(5, "further lock files of other tools", _further_foreign_locks),
+    Rule(6, "pyproject.toml", _pyproject),
+    Rule(7, "requirements.txt", _requirements_file),
+    Rule(8, "setup.py or setup.cfg", _setup),
+    Rule(9, "an interpreter alone", _python_alone),
+    Rule(DEV_SHELL_ALONE, "a dev shell alone", _nix_alone),
 )
 """The table of DESIGN.md, section 5, in its order."""
 

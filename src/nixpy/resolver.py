@@ -25,6 +25,7 @@ from nixpy.inputs import Input, ObservedFiles
 from nixpy.lock import Held, environment_lock, lock_path, longest_wait
 from nixpy.managers.mamba.activation import Activations
 from nixpy.managers.prefix import Prefix
+from nixpy.manifests.survey import survey
 from nixpy.marker import is_synced_to, is_usable, marker_mtime, was_changed_by_hand
 from nixpy.nix.kept import DevShells
 from nixpy.nix.source import find_source
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from nixpy.derivation import Derivation
+    from nixpy.manifests.survey import Survey
     from nixpy.nix.source import Source
     from nixpy.options import Options
     from nixpy.process import Runner
@@ -229,6 +231,19 @@ class Resolver:
             platform=self.platform,
             activations=lambda prefix: self.activations.kept(project.root, prefix),
         )
+
+    def survey(self, project: Project, flags: Mapping[str, object]) -> tuple[Survey, Options]:
+        """Return what a project's directory holds, and its options; nothing is decided.
+
+        Raises:
+            NixpyError: options or manifests are malformed.
+        """
+        files = ObservedFiles()
+        options, source = self._options(project, flags, files)
+        dev_shell = self.dev_shells.kept(project.root, source, options) if source else None
+        environ = dev_shell.environment.apply(self.environ) if dev_shell else self.environ
+        found = survey(project.root, options, files=files, environ=environ, platform=self.platform)
+        return found, options
 
     def _with_activation(
         self, project: Project, flags: Mapping[str, object], derivation: Derivation

@@ -68,7 +68,18 @@ CASES: dict[str, tuple[dict[str, str | bytes], int, str]] = {
         "requirements.txt",
     ),
     "a directory as requirements.txt": ({"requirements.txt/x": ""}, 1, "requirements.txt"),
-    "only a conda manifest": ({"environment.yml": "name: x\n"}, 1, "environment.yml"),
+    "malformed conda manifest": ({"environment.yml": "name: [x\n"}, 1, "environment.yml:2"),
+    "conda manifest with a prefix": (
+        {"environment.yml": "prefix: /somebody/s\n"},
+        1,
+        "environment.yml",
+    ),
+    "conda manifest with an unknown key": (
+        {"environment.yml": "dependecies: [a]\n"},
+        1,
+        "environment.yml: dependecies",
+    ),
+    "conda lock of another version": ({"conda-lock.yml": "version: 7\n"}, 1, "conda-lock.yml"),
     "only a Poetry lock": (
         {"poetry.lock": "", "pyproject.toml": "[tool.poetry]\nname = 'x'\n"},
         1,

@@ -295,17 +295,24 @@ def sync(directory: str | None, as_json: bool, force: bool, flags: tuple[str, ..
         tell("already in sync")
 
 
-@cli.command(**FLAGS, epilog=_examples("nixpy explain", "nixpy explain --json"))
+@cli.command(
+    **FLAGS,
+    epilog=_examples("nixpy explain", "nixpy explain --all-rules", "nixpy explain --json"),
+)
+@click.option("--all-rules", is_flag=True, help="Say of every rule whether it holds, and why.")
 @_project
 @_json
 @_flags
-def explain(directory: str | None, as_json: bool, flags: tuple[str, ...]) -> None:
+def explain(all_rules: bool, directory: str | None, as_json: bool, flags: tuple[str, ...]) -> None:
     """Say what was decided and why, by which files, and what changed since."""
     project, values = _find(directory, flags)
     resolver = _resolver()
+    rules = reports.rules(resolver, project, values) if all_rules else None
+    if rules and not as_json:
+        reports.print_rules(rules)
     report = reports.explanation(resolver, project, values)
     if as_json:
-        _print_json("explain", report)
+        _print_json("explain", {**report, **({} if rules is None else {"rules": rules})})
     else:
         reports.print_explanation(report)
 

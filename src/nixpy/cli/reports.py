@@ -9,10 +9,15 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from nixpy.collect import entries as all_entries
+from nixpy.decision import verdicts
 from nixpy.errors import NixpyError, UsageError, one_line
 from nixpy.freshness import changed_inputs
 from nixpy.inputs import ABSENT, ObservedFiles, observe
+from nixpy.managers.mamba.manager import channels_of
+from nixpy.managers.mamba.records import read_asked
 from nixpy.managers.prefix import Prefix
+from nixpy.manifests.conda_configuration import without_credentials
+from nixpy.manifests.pip_configuration import masked
 from nixpy.marker import is_synced_to, read_marker, was_changed_by_hand
 from nixpy.shells import github
 
@@ -31,7 +36,9 @@ __all__ = [
     "explanation",
     "print_entries",
     "print_explanation",
+    "print_rules",
     "resolution_report",
+    "rules",
     "state",
     "write_github",
 ]
@@ -109,6 +116,7 @@ def explanation(resolver: Resolver, project: Project, flags: Mapping[str, object
         "options": {
             name: origin for name, origin in options.origins.items() if origin != "default"
         },
+        "conda": _conda_report(derivation),
         "dev_shell": _dev_shell_report(derivation, resolver, project),
         "state": shown["state"],
         "detail": shown["detail"],
@@ -119,6 +127,46 @@ def explanation(resolver: Resolver, project: Project, flags: Mapping[str, object
             if one.kind == "file" and one.value != ABSENT
         ],
     }
+
+
+def _conda_report(derivation: Derivation) -> Report | None:
+    """Return how a conda environment was made: by which engine, from where, and what by uv."""
+    plan = derivation.plan
+    if plan is None or plan.conda is None:
+        return None
+    asked = read_asked(plan.prefix)
+    channels = channels_of(plan, plan.conda)
+    return {
+        "engine": asked.engine,
+        "channels": [without_credentials(url) for url in channels.urls],
+        "priority": channels.priority,
+        "platform": channels.platform,
+        "by_channels": list(asked.specs),
+        "by_uv": [masked(line) for line in asked.by_uv],
+    }
+
+
+def rules(resolver: Resolver, project: Project, flags: Mapping[str, object]) -> list[Report]:
+    """Return what every rule of the decision says of a project.
+
+    Raises:
+        NixpyError: options or manifests are malformed.
+    """
+    found, options = resolver.survey(project, flags)
+    return [
+        {**one._asdict(), "files": [_relative(path, project) for path in one.files]}
+        for one in verdicts(found, options)
+    ]
+
+
+def print_rules(found: list[Report]) -> None:
+    """Print what every rule says, one line each."""
+    width = max(len(one["title"]) for one in found)
+    for one in found:
+        says = "decides" if one["decided"] else "holds" if one["held"] else "-"
+        why = f"{one['reason']} ({', '.join(one['files'])})" if one["files"] else one["reason"]
+        print(f"{one['number']:>2}  {one['title']:<{width}}  {says:<7}  {why}".rstrip())
+    print()
 
 
 def _dev_shell_report(
@@ -189,6 +237,8 @@ def _explained(report: Report) -> Iterator[tuple[str, str]]:
     if report["prefix"]:
         yield "environment", f"{report['prefix']} (Python {report['python'] or 'not made yet'})"
         yield "asked for", report["python_request"]
+    if report["conda"]:
+        yield from _explained_conda(report["conda"])
     if report["dev_shell"]:
         yield from _explained_dev_shell(report["dev_shell"])
     for name, origin in report["options"].items():
@@ -197,6 +247,14 @@ def _explained(report: Report) -> Iterator[tuple[str, str]]:
     for one in report["changed"]:
         yield "changed", f"{one['name']} {one['change']}"
     yield "inputs", ", ".join(report["files"])
+
+
+def _explained_conda(report: Report) -> Iterator[tuple[str, str]]:
+    yield "channels", f"{', '.join(report['channels'])} ({report['priority']} priority)"
+    if report["engine"]:
+        yield "by channels", f"{', '.join(report['by_channels']) or '-'} ({report['engine']})"
+    if report["by_uv"]:
+        yield "by uv", ", ".join(report["by_uv"])
 
 
 def _explained_dev_shell(report: Report) -> Iterator[tuple[str, str]]:

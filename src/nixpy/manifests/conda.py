@@ -25,7 +25,7 @@ __all__ = ["CondaManifest", "merged", "name_of", "read_conda_manifest"]
 
 KEYS = frozenset({"name", "channels", "dependencies", "variables", "prefix", "platforms"})
 
-_NAME = re.compile(r"(?:.*?::)?\s*(?P<name>[A-Za-z0-9_*][A-Za-z0-9_.*-]*)")
+_NAME = re.compile(r"\s*(?P<name>[A-Za-z0-9_*][A-Za-z0-9_.*-]*)")
 _SELECTOR = re.compile(r"sel\((?P<system>[a-z0-9_-]+)\)")
 
 
@@ -53,6 +53,7 @@ def name_of(spec: str) -> str | None:
 
     Of ``conda-forge::numpy>=2``, ``numpy``; of a URL the name that the archive's has.
     """
+    spec = spec.rpartition("::")[2]
     if "://" in spec:
         stem = re.sub(r"\.(?:conda|tar\.bz2)(?:#.*)?$", "", spec.rpartition("/")[2])
         return "-".join(stem.split("-")[:-2]).lower() or None

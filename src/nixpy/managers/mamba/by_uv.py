@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from nixpy.managers import Plan, Session
+    from nixpy.managers.mamba.records import Asked
 
 __all__ = ["absolute_line", "install_by_uv"]
 
@@ -34,7 +35,7 @@ class _Distribution(NamedTuple):
 def install_by_uv(
     plan: Plan,
     lines: tuple[str, ...],
-    before: tuple[str, ...],
+    before: Asked,
     *,
     constraints: tuple[str, ...] = (),
     editable: bool,
@@ -45,7 +46,7 @@ def install_by_uv(
     Args:
         plan: what is to be there.
         lines: of a requirements file, without relative paths.
-        before: names of what an earlier call installed.
+        before: what an earlier sync asked for.
         constraints: lines of a constraints file.
         editable: whether the project itself is installed too.
         session: what to work with.
@@ -59,6 +60,7 @@ def install_by_uv(
     cwd, environ = plan.directory, session.environ
     wanted: set[str] = set()
     if lines or editable:
+        known = {one.name for one in _distributions(plan.prefix)}
         argv = [*uv, "install", *target, "--requirement", _written("requirements", lines, plan)]
         if constraints:
             argv += ["--constraint", _written("constraints", constraints, plan)]
@@ -69,24 +71,27 @@ def install_by_uv(
             argv += ["--editable", f".[{extras}]" if extras and extras != "all" else "."]
         if plan.reinstall:
             argv.append("--reinstall")
-        known = {one.name for one in _distributions(plan.prefix)}
+        # What a URL or a digest pins is not what is there only because the version is the same.
+        pinned = (line for line in lines if " @ " in line or " --hash" in line)
+        changed = _names(line for line in pinned if line not in before.by_uv)
+        argv += (f"--reinstall-package={name}" for name in changed if name in known)
         status = session.show(argv, cwd=cwd, environ=environ)
         if status:
-            return before, status
+            return before.installed_by_uv, status
         wanted = set(_names(lines))
         if editable:
             new = {one.name for one in _distributions(plan.prefix)} - known
-            wanted |= new or set(before)
+            wanted |= new or set(before.installed_by_uv)
     distributions = {one.name: one for one in _distributions(plan.prefix)}
     needed = _closure(wanted, distributions)
     by_uv = {one.name for one in distributions.values() if one.installer == INSTALLER}
-    candidates = by_uv if plan.exact else by_uv & set(before)
+    candidates = by_uv if plan.exact else by_uv & set(before.installed_by_uv)
     superfluous = sorted(candidates - needed) if _is_known(lines) else []
     if superfluous:
         status = session.show([*uv, "uninstall", *target, *superfluous], cwd=cwd, environ=environ)
         if status:
-            return before, status
-    ours = (by_uv & needed) | (set(before) & by_uv)
+            return before.installed_by_uv, status
+    ours = (by_uv & needed) | (set(before.installed_by_uv) & by_uv)
     return tuple(sorted(ours - set(superfluous))), 0
 
 

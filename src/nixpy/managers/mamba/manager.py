@@ -85,7 +85,7 @@ class Mamba:
         installed, status = install_by_uv(
             plan,
             wanted.by_uv,
-            before.installed_by_uv,
+            before,
             constraints=wanted.constraints,
             editable=wanted.editable,
             session=session,
@@ -121,7 +121,7 @@ def channels_of(plan: Plan, conda: CondaPlan) -> Channels:
     named = (*plan.options.channels, *conda.manifest.channels)
     return Channels(
         urls=configuration.urls(named, plan.directory),
-        priority=configuration.priority or "strict",
+        priority=configuration.priority or "flexible",
         platform=conda.platform,
         caches=configuration.caches,
         is_offline=configuration.is_offline,
