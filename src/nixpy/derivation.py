@@ -17,6 +17,7 @@ from nixpy.inputs import (
     observe_program,
     observe_variable,
     observe_variables,
+    without_secrets,
 )
 from nixpy.interpreter import Request
 from nixpy.managers import Plan
@@ -322,7 +323,7 @@ def _plan_text(plan: Plan, decision: Decision, request: Request, root: str) -> s
         request.text or "",
         request.requires or "",
         " ".join(request.preferred[1:]) if request.preferred and not plan.conda else "",
-        *("channel " + channel for channel in options.channels),
+        *("channel " + without_secrets(channel) for channel in options.channels),
     )
     if plan.conda:
         parts = (*parts, plan.conda.platform, plan.conda.python)

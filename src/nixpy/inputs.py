@@ -29,10 +29,17 @@ if TYPE_CHECKING:
 
     Kind = Literal["file", "directory", "program", "root", "variable", "variables", "text"]
 
-__all__ = ["ABSENT", "Input", "ObservedFiles", "fingerprint", "is_text", "observe"]
+__all__ = ["ABSENT", "MASK", "Input", "ObservedFiles", "fingerprint", "is_text", "observe"]
 
 ABSENT = ""
 """The value of a file, directory or variable that is not there."""
+
+MASK = "\x1a"
+"""What stands for a secret in a variable's value, which is kept on disk: another secret does not
+change what is installed."""
+
+SECRET_NAMES = ("_PASSWORD", "_TOKEN", "_SECRET", "_KEY")
+"""How the names of variables end that are secrets as a whole."""
 
 NO_TIME = -1
 CHUNK = 1 << 16
@@ -49,7 +56,7 @@ class Input(NamedTuple):
             those set that begin with ``name``), or ``text`` (a fact that is handed in and cannot
             be observed again).
         name: the absolute path, the variable, the prefix of variables, or the fact's name.
-        value: what was seen; :data:`ABSENT` where there was nothing.
+        value: what was seen; :data:`ABSENT` where there was nothing, and without secrets.
         mtime: modification time in nanoseconds of what was read, or -1.
         target: the real path where ``name`` leads there through symbolic links, else empty.
         syncs: whether a change can change what is installed, and not only what is exported.
@@ -242,7 +249,35 @@ def _target(path: str) -> str:
 
 def _variable(name: str, environ: Mapping[str, str]) -> str:
     value = environ.get(name)
-    return ABSENT if value is None else "=" + value
+    if value is None:
+        return ABSENT
+    if name.endswith(SECRET_NAMES):
+        return "=" + MASK
+    return "=" + without_secrets(value)
+
+
+def without_secrets(value: str) -> str:
+    """Return a value with :data:`MASK` for the user and password, or the token, of each URL.
+
+    A token is what conda channels have behind ``/t/``.
+    """
+    if "://" not in value:
+        return value
+    first, *others = value.split("://")
+    return "://".join((first, *map(_without_secret, others)))
+
+
+def _without_secret(rest: str) -> str:
+    """Return what is behind a URL's scheme, without its secret."""
+    end = min((at for at in map(rest.find, "/?#, \t\n") if at >= 0), default=len(rest))
+    authority, path = rest[:end], rest[end:]
+    if "@" in authority:
+        authority = MASK + authority[authority.rindex("@") :]
+    if path.startswith("/t/"):
+        token, slash, behind = path[3:].partition("/")
+        if token and slash:
+            path = f"/t/{MASK}/{behind}"
+    return authority + path
 
 
 def _variables(prefix: str, environ: Mapping[str, str]) -> str:

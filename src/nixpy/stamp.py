@@ -24,7 +24,7 @@ import os
 import time
 
 from nixpy import cache
-from nixpy.inputs import ABSENT, NO_TIME, observe
+from nixpy.inputs import ABSENT, MASK, NO_TIME, observe
 from nixpy.marker import marker_path
 from nixpy.shells import bash
 
@@ -150,7 +150,7 @@ def _conditions_of(one: Input, quote: Callable[[str], str]) -> Iterator[str]:
         if one.value == ABSENT:
             yield f"-z ${{{one.name}+x}}"
         else:
-            yield f"=${{{one.name}-}} == {bash.quote(one.value)}"
+            yield f"=${{{one.name}-}} == {_pattern(one.value)}"
     elif one.kind == "root":
         yield f"-e {quote(one.name)}"
     elif one.kind in {"file", "directory", "program"}:
@@ -161,6 +161,11 @@ def _conditions_of(one: Input, quote: Callable[[str], str]) -> Iterator[str]:
             yield _same_time(name, one.mtime)
             if one.target:
                 yield f"{name} -ef {bash.quote(one.target)}"
+
+
+def _pattern(value: str) -> str:
+    """Return what a variable's value is to match: itself, but for any secret in it."""
+    return "*".join(bash.quote(part) if part else "" for part in value.split(MASK))
 
 
 def _same_time(name: str, mtime: int) -> str:

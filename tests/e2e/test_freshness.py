@@ -38,7 +38,7 @@ def project(world: World) -> Project:
     return project
 
 
-def is_warm(project: Project) -> bool:
+def is_warm(project: Project, **variables: str) -> bool:
     """Whether the stamp alone answers: nixpy's command is taken away."""
     library = Path(project.world.environ["XDG_CONFIG_HOME"]) / "direnv/lib/nixpy.sh"
     text = library.read_text()
@@ -49,7 +49,8 @@ def is_warm(project: Project) -> bool:
     stat = library.stat()
     library.write_text(broken + "\n")
     try:
-        return project.entered().changes.get("VIRTUAL_ENV") is not None
+        changes = project.entered(**variables).changes
+        return "NIXPY_PROJECT" in changes
     finally:
         library.write_text(text)
         os.utime(library, ns=(stat.st_atime_ns, stat.st_mtime_ns))

@@ -171,3 +171,20 @@ def test_credentials_of_an_index_are_never_shown(world: World) -> None:
     assert synced.returncode == 1
     for text in (entered.stderr, synced.stderr, synced.stdout, explained.stdout):
         assert "secret-word" not in text
+
+
+def test_credentials_of_an_index_are_not_kept_and_a_change_of_them_changes_nothing(
+    world: World,
+) -> None:
+    project = world.project()
+    project.write("requirements.txt", "")
+    index = "http://{}@127.0.0.1:9/simple"
+    variables = {"UV_DEFAULT_INDEX": index.format("user:secret-word"), "UV_INDEX_A_PASSWORD": "b"}
+    project.entered(**variables)
+    kept = [path for path in world.cache.rglob("*") if path.is_file()]
+    assert not any(b"secret-word" in path.read_bytes() for path in kept)
+    assert is_warm(project, **variables)
+    other = {"UV_DEFAULT_INDEX": index.format("user:other"), "UV_INDEX_A_PASSWORD": "c"}
+    assert is_warm(project, **other)
+    elsewhere = {**variables, "UV_DEFAULT_INDEX": "http://user:secret-word@127.0.0.2:9/simple"}
+    assert not is_warm(project, **elsewhere)

@@ -21,6 +21,7 @@ from nixpy.inputs import (
     observe_program,
     observe_variable,
     observe_variables,
+    without_secrets,
 )
 
 if TYPE_CHECKING:
@@ -215,3 +216,27 @@ def test_a_file_that_says_it_is_empty_is_read() -> None:
     _, content = observe_file("/proc/self/status")
     assert content is not None
     assert content.startswith(b"Name:")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kept"),
+    [
+        ("UV_INDEX_URL", "https://user:word@host/simple", "https://\x1a@host/simple"),
+        ("UV_INDEX_URL", "https://word@host:1/a@b", "https://\x1a@host:1/a@b"),
+        ("UV_INDEX_URL", "https://host/a@b", "https://host/a@b"),
+        ("CONDA_CHANNELS", "https://host/t/word/c,b", "https://host/t/\x1a/c,b"),
+        ("CONDA_CHANNELS", "https://a:b@h/x,https://c@i", "https://\x1a@h/x,https://\x1a@i"),
+        ("CONDA_CHANNELS", "https://host/t/", "https://host/t/"),
+        ("UV_INDEX_OWN_PASSWORD", "word", "\x1a"),
+        ("UV_PYTHON", "cpython@3.12", "cpython@3.12"),
+    ],
+)
+def test_secrets_of_variables_are_not_kept(name: str, value: str, kept: str) -> None:
+    assert observe_variable(name, {name: value}).value == "=" + kept
+
+
+@given(st.text(st.sampled_from("ab:/@t,?# "), max_size=30))
+def test_a_value_without_a_secret_is_kept_as_it_is(text: str) -> None:
+    kept = without_secrets(text)
+    assert without_secrets(kept) == kept
+    assert (kept == text) or ("@" in text or "/t/" in text)

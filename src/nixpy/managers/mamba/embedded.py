@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+import platformdirs
 import rattler
 from rattler import config, package_streaming
 from rattler.exceptions import SolverError
@@ -82,12 +83,19 @@ async def carry_out(request: Request) -> Answer:
         if (record.url, record.sha256) not in present:
             _verify_local(record)
     before = {_stem(one) for one in installed}
-    caches: list[str | os.PathLike[str]] = list(request["caches"])
+    caches: list[str | os.PathLike[str]] = list(request["caches"] or [_default_cache()])
+    cache = rattler.PackageCache.new_layered(caches)
+    if request["offline"]:
+        index = await cache.index()
+        for record in records:
+            is_new = (record.url, record.sha256) not in present
+            if is_new and not _local_path(record.url) and not index.contains_record(record):
+                raise Refused(f"offline, and {record.file_name} is not in the package cache")
     specs = {name_of(spec): spec for spec in request["specs"]}
     await rattler.install(
         records,
         prefix,
-        package_cache=rattler.PackageCache.new_layered(caches) if caches else None,
+        package_cache=cache,
         installed_packages=installed,
         reinstall_packages=again or None,
         execute_link_scripts=request["scripts"],
@@ -246,6 +254,12 @@ def _verify_local(record: RepoDataRecord) -> None:
             f"{path} is not what was indexed or locked: its {kind} is {state.hexdigest()}, "
             f"expected {wanted.hex()}"
         )
+
+
+def _default_cache() -> str:
+    """Return where rattler keeps packages by itself (its ``default_cache_dir``)."""
+    top = os.environ.get("RATTLER_CACHE_DIR") or f"{platformdirs.user_cache_dir('rattler')}/cache"
+    return f"{top}/pkgs"
 
 
 def _local_path(url: str) -> str | None:
