@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nixpy.errors import ToolMissing
+from nixpy.managers.mamba.command import Command
+from nixpy.managers.mamba.programs import find_conda_program
 from nixpy.managers.mamba.rattler import Rattler
 
 if TYPE_CHECKING:
@@ -42,8 +44,9 @@ def choose_engine(asked: CondaEngine, recorded: str, session: Session) -> Engine
     raise _none("no mamba, micromamba or conda was found")
 
 
-def _command(session: Session) -> Engine | None:  # noqa: ARG001
-    return None
+def _command(session: Session) -> Engine | None:
+    program = find_conda_program(session.environ, session.runner)
+    return Command(program) if program else None
 
 
 def _none(what: str) -> ToolMissing:

@@ -21,6 +21,7 @@ from nixpy.managers.mamba.records import (
     write_variables,
 )
 from nixpy.manifests.conda import name_of
+from nixpy.manifests.conda_configuration import without_credentials
 from nixpy.manifests.requirements import Kind
 from nixpy.marker import is_conda
 
@@ -65,16 +66,15 @@ class Mamba:
         engine = choose_engine(plan.options.conda_engine, before.engine, session)
         channels = channels_of(plan, conda)
         wanted = _wanted(plan, conda, engine, channels, session)
-        by_hand = () if plan.exact else added_by_hand(plan.prefix, before)
+        by_hand = added_by_hand(plan.prefix, before)
         names = {name_of(spec) for spec in wanted.specs}
-        kept = tuple(spec for spec in by_hand if name_of(spec) not in names)
+        kept = tuple(spec for spec in by_hand if not plan.exact and name_of(spec) not in names)
+        gone = (*before.specs, *(by_hand if plan.exact else ()))
         transaction = Transaction(
             prefix=plan.prefix,
             specs=(*wanted.specs, *kept) if not wanted.packages else kept,
             packages=wanted.packages,
-            removed=tuple(
-                name for spec in before.specs if (name := name_of(spec)) and name not in names
-            ),
+            removed=tuple(name for spec in gone if (name := name_of(spec)) and name not in names),
             exact=plan.exact,
             reinstall=plan.reinstall,
         )
@@ -208,10 +208,10 @@ def _verify(transaction: Transaction, engine: Engine, session: Session) -> None:
         name = name_of(spec)
         if name and "*" not in name and name not in records:
             raise _not_there(f"{name} is not there", engine, session)
-    urls = {one.url: one for one in records.values()}
+    urls = {without_credentials(one.url): one for one in records.values()}
     for package in transaction.packages:
         stem = glob.escape(os.path.basename(package.url))
-        record = urls.get(package.url)
+        record = urls.get(without_credentials(package.url))
         if record is None:
             raise _not_there(f"{stem} is not there", engine, session)
         for wanted, got in ((package.sha256, record.sha256), (package.md5, record.md5)):
