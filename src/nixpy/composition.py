@@ -53,7 +53,7 @@ def compose(
     notices: tuple[str, ...] = ()
     if plan and plan.conda:
         of_scripts, changed = _without_path(activation)
-        operations += own_operations(plan.prefix, plan.conda.shown_name, plan.conda.name)
+        operations += own_operations(plan.prefix, plan.conda.shown_name)
         operations += changed
         front += (*of_scripts, f"{plan.prefix}/bin")
     elif plan:

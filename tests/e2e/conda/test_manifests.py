@@ -276,6 +276,7 @@ def test_a_named_environment_lies_among_conda_s_own(conda: CondaProject, tmp_pat
     entered = conda.project.entered(CONDA_ENVS_PATH=str(directory))
     assert entered.environ["CONDA_PREFIX"] == str(directory / "demo")
     assert entered.environ["CONDA_DEFAULT_ENV"] == "demo"
+    assert entered.environ["CONDA_PROMPT_MODIFIER"] == "(demo) "
     assert not conda.prefix.exists()
     assert not conda.project.entered(CONDA_ENVS_PATH=str(directory)).said
 

@@ -37,7 +37,7 @@ def test_the_environment_is_made_runs_and_agrees_with_its_records(conda: CondaPr
     environ = entered.environ
     assert environ["CONDA_PREFIX"] == str(conda.prefix)
     assert environ["CONDA_SHLVL"] == "1"
-    assert environ["CONDA_PROMPT_MODIFIER"] == "(demo) "
+    assert environ["CONDA_PROMPT_MODIFIER"] == f"({conda.prefix}) "
     assert environ["PATH"].split(":")[0] == f"{conda.prefix}/bin"
     assert conda.python("import library, sys, ssl; print(library.value, sys.prefix)") == (
         f"1 {conda.prefix}"

@@ -182,7 +182,7 @@ class Activations:
         kept = self.kept(root, plan.prefix)
         if kept and _rests_on(kept, activation_inputs(plan.prefix, outer)):
             return False
-        own = own_operations(plan.prefix, conda.shown_name, conda.name)
+        own = own_operations(plan.prefix, conda.shown_name)
         captured = capture_activation(
             plan.prefix,
             own=Environment(own).apply({}),
@@ -389,10 +389,8 @@ def _path_of_scripts(entered: Mapping[str, str], after: Mapping[str, str]) -> It
             yield Prepend("PATH", elements)
 
 
-def own_operations(prefix: str, name: str, prompt: str) -> tuple[Operation, ...]:
-    """Return what conda's activation sets by itself.
-
-    ``name`` is what conda calls the environment, and ``prompt`` what a prompt shows.
+def own_operations(prefix: str, name: str) -> tuple[Operation, ...]:
+    """Return what conda's activation sets by itself; ``name`` is what it calls the environment.
 
     ``CONDA_SHLVL`` is 1 whatever was in force: ``conda deactivate`` then leaves no environment
     behind that it would enter again, and leaving the directory restores all of it.
@@ -403,6 +401,6 @@ def own_operations(prefix: str, name: str, prompt: str) -> tuple[Operation, ...]
         Unset("PYTHONHOME"),
         Set("CONDA_PREFIX", prefix),
         Set("CONDA_DEFAULT_ENV", name),
-        Set("CONDA_PROMPT_MODIFIER", f"({prompt}) "),
+        Set("CONDA_PROMPT_MODIFIER", f"({name}) "),
         Set("CONDA_SHLVL", "1"),
     )
