@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from nixpy.composition import compose
 from nixpy.decision import decide
 from nixpy.direnv import before_direnv
-from nixpy.errors import NotYetSupported
 from nixpy.inputs import (
     ABSENT,
     Input,
@@ -21,6 +20,8 @@ from nixpy.inputs import (
 )
 from nixpy.interpreter import Request
 from nixpy.managers import Plan
+from nixpy.managers.foreign.exporter import exporter_key
+from nixpy.managers.foreign.tools import export_of
 from nixpy.managers.mamba.activation import (
     activation_inputs,
     conda_variables,
@@ -132,12 +133,6 @@ def derive(
         read_matches(root, pattern, files)
     found = survey(root, options, files=files, environ=within, platform=platform)
     decision = decide(found, options)
-    if decision.install == "foreign lock":
-        raise NotYetSupported(
-            f"{decision.reason}: not yet supported by this version of nixpy",
-            where=decision.rests_on[0] if decision.rests_on else found.directory,
-            next="Name another manager, as in `use nixpy --manager uv`, to use another manifest.",
-        )
     request = _request(found, options, dev_shell.interpreter if dev_shell else None)
     extra: list[Input] = []
     plan = None
@@ -168,6 +163,8 @@ def derive(
     elif decision.manager != "none":
         prefix = virtual_prefix(options, found.root, environ, platform)
         plan = _plan(project, options, found, decision, prefix)
+        if decision.install == "foreign lock":
+            plan = replace(plan, export=export_of(decision.rests_on[0], options, files))
     if plan:
         extra.append(observe_program(find_uv(within, plan.prefix)))
         extra.append(Input("text", "plan", _plan_text(plan, decision, request, found.root)))
@@ -189,6 +186,9 @@ def derive(
         activation=activation,
         outer=outer,
     )
+    if decision.install == "editable" and found.pyproject and found.pyproject.poetry_groups:
+        names = ", ".join(found.pyproject.poetry_groups)
+        notices += (f"Poetry's groups ({names}) are installed from a poetry.lock: `poetry lock`",)
     notices += tuple(
         f"{masked(url)} is included, and looked at only when something else changes"
         for url in found.requirements.remote
@@ -306,6 +306,8 @@ def _syncs(one: Input, decision: Decision, plan: Plan | None) -> bool:
         return name in PROJECT_FILES
     if plan and plan.conda:
         return one.name in plan.conda.files
+    if plan and plan.export:
+        return one.name in {f"{plan.export.directory}/{name}" for name in plan.export.files}
     return name != "nixpy.toml" and name not in NIX_FILES and name != "flake.lock"
 
 
@@ -325,6 +327,10 @@ def _plan_text(plan: Plan, decision: Decision, request: Request, root: str) -> s
         " ".join(request.preferred[1:]) if request.preferred and not plan.conda else "",
         *("channel " + without_secrets(channel) for channel in options.channels),
     )
+    if plan.export:
+        export = plan.export
+        key = exporter_key(export.tool, options.exporter, export.directory)
+        parts = (*parts, key, *export.arguments, export.project)
     if plan.conda:
         parts = (*parts, plan.conda.platform, plan.conda.python)
     if not plan.whole_workspace:

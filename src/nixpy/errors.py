@@ -7,7 +7,6 @@
     │   └── OptionsError        2  every fault found in the options, at once
     ├── ManifestError           1  a manifest or lock file that cannot be read or is malformed
     ├── NothingToDo             1  no manifest, no dev shell
-    ├── NotYetSupported         1  a manifest whose manager this version does not have
     ├── EnvironmentUnusable     1  the prefix cannot be made, used or put on PATH
     ├── SyncFailed              1  a manager ended with an error
     ├── DevShellFailed          1  Nix could not evaluate or build the dev shell
@@ -32,7 +31,6 @@ __all__ = [
     "LockTimeout",
     "ManifestError",
     "NixpyError",
-    "NotYetSupported",
     "NothingToDo",
     "OptionsError",
     "SyncFailed",
@@ -92,20 +90,27 @@ class NothingToDo(NixpyError):  # noqa: N818 - the sentence is the name
     """The directory holds nothing that nixpy recognises."""
 
 
-class NotYetSupported(NixpyError):  # noqa: N818
-    """The decision fell on a manager that this version does not have."""
-
-
 class EnvironmentUnusable(NixpyError):  # noqa: N818
     """The prefix cannot be made, used or put on ``PATH``."""
 
 
 class SyncFailed(NixpyError):  # noqa: N818
-    """A manager ended with an error; the full log is at ``log``."""
+    """A manager ended with an error; the full log is at ``log``.
 
-    def __init__(self, what: str, *, log: str | None, next: str | None = None) -> None:  # noqa: A002
+    ``is_dirty`` says that it may have changed the environment in part.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        log: str | None,
+        next: str | None = None,  # noqa: A002
+        is_dirty: bool = False,
+    ) -> None:
         super().__init__(what, next=next)
         self.log = log
+        self.is_dirty = is_dirty
 
 
 class DevShellFailed(NixpyError):  # noqa: N818

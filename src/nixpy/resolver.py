@@ -339,6 +339,7 @@ class Resolver:
                 environ=before.within_dev_shell(self.environ),
                 runner=self.runner,
                 state_directory=nixpy_directory("state", self.environ, self.platform),
+                cache_directory=self.cache,
                 keep_open=() if held.descriptor < 0 else (held.descriptor,),
                 settled=look_again,
             )

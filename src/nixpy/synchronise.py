@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import glob
 import os
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nixpy.errors import EnvironmentUnusable, NixpyError, SyncFailed
 from nixpy.interpreter import choose_interpreter, interpreter_not_found, satisfies
-from nixpy.logs import log_path, open_log
+from nixpy.logs import cause_of, log_lines, log_path, open_log
 from nixpy.managers import Session, find_manager
 from nixpy.managers.prefix import Prefix, link
 from nixpy.managers.uv import find_uv
@@ -30,10 +29,6 @@ if TYPE_CHECKING:
     from nixpy.process import Runner
 
 __all__ = ["synchronise"]
-
-CAUSES = ("cause:", "Caused by:", "╰─▶", "├─▶")
-
-_LABEL = re.compile(r"^(?:error:|cause:|Caused by:|hint:|[×╰├]─*▶?)\s*", re.IGNORECASE)
 
 IN_FORCE = (
     "CONDA_DEFAULT_ENV",
@@ -58,6 +53,7 @@ def synchronise(
     environ: Mapping[str, str],
     runner: Runner,
     state_directory: str | None,
+    cache_directory: str | None,
     keep_open: tuple[int, ...],
     settled: Callable[[], str],
 ) -> None:
@@ -71,6 +67,7 @@ def synchronise(
         environ: the caller's environment.
         runner: starts programs.
         state_directory: where logs lie.
+        cache_directory: where exports of other tools' lock files lie.
         keep_open: descriptors for the manager to inherit.
         settled: called once the manager has succeeded; returns the fingerprint that the prefix is
             synced to, which includes the lock files that the manager wrote.
@@ -88,6 +85,7 @@ def synchronise(
             environ=_manager_environment(environ, plan.prefix),
             log=log,
             uv=find_uv(environ, plan.prefix),
+            cache=cache_directory,
             keep_open=keep_open,
         )
         try:
@@ -211,9 +209,10 @@ class _Work:
         try:
             status = find_manager(self.manager).install(plan, self.session)
             self._check(status, "installing")
-        except NixpyError:
+        except NixpyError as error:
             # One that was killed may have been removing a package, file by file.
-            if status > 0 and packages_mtime(prefix.path) == packages:
+            is_dirty = status < 0 or (isinstance(error, SyncFailed) and error.is_dirty)
+            if not is_dirty and packages_mtime(prefix.path) == packages:
                 # It failed before it changed anything: what was good still is.
                 if before:
                     write_marker(before)
@@ -228,7 +227,7 @@ class _Work:
         self.session.log.flush()
         log = getattr(self.session.log, "name", None)
         path = log if isinstance(log, str) else None
-        cause = _cause(path) if path else ""
+        cause = cause_of(log_lines(path)) if path else ""
         ended = f"ended with status {status}" if status > 0 else f"was ended by signal {-status}"
         what = f"{self.manager} {ended} while {doing}"
         raise SyncFailed(
@@ -243,24 +242,3 @@ def _manager_environment(environ: Mapping[str, str], prefix: str) -> dict[str, s
     path = result.get("PATH", os.defpath).split(os.pathsep)
     result["PATH"] = os.pathsep.join(one for one in path if one and one != f"{prefix}/bin")
     return result
-
-
-def _cause(path: str) -> str:
-    """Return what a log says went wrong, on one line."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            lines = [line for line in map(_plain, file) if line]
-    except OSError:
-        return ""
-    for index in range(len(lines) - 1, -1, -1):
-        if lines[index].lower().startswith("error:") or lines[index].startswith("×"):
-            # uv lists causes under the first line: what failed comes first, and why comes last.
-            follow = [line for line in lines[index + 1 :] if line.startswith(CAUSES)]
-            hints = [line for line in lines[index + 1 :] if line.startswith("hint:")]
-            kept = dict.fromkeys((lines[index], *follow[:1], *follow[-1:], *hints[:1]))
-            return "; ".join(_LABEL.sub("", line) for line in kept)
-    return lines[-1] if lines else ""
-
-
-def _plain(line: str) -> str:
-    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line).strip()

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from nixpy.decision import Install
+    from nixpy.managers.foreign.tools import Export
     from nixpy.manifests.conda import CondaManifest
     from nixpy.manifests.conda_configuration import CondaConfiguration
     from nixpy.manifests.requirements import Requirements
@@ -63,6 +64,7 @@ class Plan:
         reinstall: install also what is there already: its files may be gone.
         options: extras, groups and lock are taken from here.
         conda: what a conda environment is to hold; ``None`` for virtual environments.
+        export: what of another tool's lock file is to be exported first, or ``None``.
     """
 
     install: Install
@@ -76,6 +78,7 @@ class Plan:
     options: Options
     reinstall: bool = False
     conda: CondaPlan | None = None
+    export: Export | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,7 @@ class Session:
         environ: the complete environment for them, without any environment in force.
         log: gets everything they print.
         uv: path of the uv to use.
+        cache: nixpy's cache directory, or ``None`` where there is none.
         keep_open: descriptors for them to inherit; the environment's lock is among them.
     """
 
@@ -94,6 +98,7 @@ class Session:
     environ: Mapping[str, str]
     log: BinaryIO
     uv: str
+    cache: str | None = None
     keep_open: tuple[int, ...] = ()
 
     def show(self, argv: list[str], *, cwd: str, environ: Mapping[str, str]) -> int:

@@ -10,12 +10,14 @@ import sys
 from typing import TYPE_CHECKING, Literal
 
 from nixpy.errors import ToolMissing
+from nixpy.managers.foreign.exporter import exported
 from nixpy.process import find_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from nixpy.managers import Plan, Session
+    from nixpy.managers.foreign.tools import Export
 
 __all__ = ["Uv", "find_uv"]
 
@@ -38,6 +40,8 @@ class Uv:
         environ = dict(session.environ)
         if plan.install == "nothing":
             return 0
+        if plan.export:
+            return self._install_export(plan, plan.export, session)
         if plan.install == "project":
             # The flags say it; a variable that says otherwise would be an error in uv.
             for name in ("UV_FROZEN", "UV_LOCKED"):
@@ -48,6 +52,15 @@ class Uv:
             argv = [session.uv, "pip", *_pip_arguments(plan)]
         argv += ["--python", f"{plan.prefix}/bin/python"]
         return session.show(argv, cwd=plan.directory, environ=environ)
+
+    def _install_export(self, plan: Plan, export: Export, session: Session) -> int:
+        """Install what another tool's lock file pins, as that tool exports it."""
+        path = exported(export, plan.options.exporter, session.cache, session)
+        python = ["--python", f"{plan.prefix}/bin/python"]
+        reinstall = ["--reinstall"] if plan.reinstall else []
+        arguments = ["sync", path] if plan.exact else ["install", "--requirement", path]
+        argv = [session.uv, "pip", *arguments, *reinstall, *python]
+        return session.show(argv, cwd=plan.directory, environ=session.environ)
 
 
 def find_uv(environ: Mapping[str, str], prefix: str) -> str:
@@ -109,8 +122,11 @@ def _pip_arguments(plan: Plan) -> Iterator[str]:
     if plan.reinstall:
         yield "--reinstall"
     if plan.install == "editable":
-        yield from ("--editable", ".")
-    yield from _chosen(options.extras, "extra")
+        # Extras of what is no pyproject.toml by the standard are known by this spelling alone.
+        extras = ",".join(options.extras)
+        yield from ("--editable", f".[{extras}]" if extras and options.extras != ALL else ".")
+    else:
+        yield from _chosen(options.extras, "extra")
     for group in options.groups:
         yield from ("--group", group)
 

@@ -51,6 +51,7 @@ class Pyproject:
         groups: ``[dependency-groups]`` with their entries; valid and without cycles.
         has_dependency_groups: there is such a table, if only an empty one.
         is_poetry: there is a ``[tool.poetry]`` table.
+        poetry_groups: the groups of ``[tool.poetry]``, which only Poetry itself installs.
         has_uv_table: there is a ``[tool.uv]`` table.
         sets_uv_index: ``[tool.uv]`` says where packages come from.
         has_package_conflicts: ``tool.uv.conflicts`` names a package as a whole.
@@ -72,6 +73,7 @@ class Pyproject:
     groups: tuple[tuple[str, GroupEntries], ...] = ()
     has_dependency_groups: bool = False
     is_poetry: bool = False
+    poetry_groups: tuple[str, ...] = ()
     has_uv_table: bool = False
     sets_uv_index: bool = False
     has_package_conflicts: bool = False
@@ -130,6 +132,7 @@ def read_pyproject(
         groups=groups,
         has_dependency_groups="dependency-groups" in top,
         is_poetry=tool is not None and tool.table("poetry") is not None,
+        poetry_groups=_poetry_groups(tool),
         has_uv_table=uv is not None,
         sets_uv_index=uv is not None and _sets_index(uv),
         has_package_conflicts=uv is not None and _has_package_conflicts(uv),
@@ -144,6 +147,13 @@ def read_pyproject(
         dynamic=() if project is None else project.strings("dynamic"),
         build_backend=None if build_system is None else build_system.string("build-backend"),
     )
+
+
+def _poetry_groups(tool: Table | None) -> tuple[str, ...]:
+    poetry = None if tool is None else tool.table("poetry")
+    groups = None if poetry is None else poetry.table("group")
+    legacy = ("dev",) if poetry is not None and "dev-dependencies" in poetry else ()
+    return tuple(dict.fromkeys((*(groups or ()), *legacy)))
 
 
 def _poetry_python(tool: Table | None) -> str | None:

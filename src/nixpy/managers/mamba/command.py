@@ -168,6 +168,7 @@ class Command:
             f"{self.name} {ended}: {cause(text)}",
             log=path,
             next=f"The full log is at {path}" if path else "Run `nixpy sync` to see what it says.",
+            is_dirty=status < 0,
         )
 
 

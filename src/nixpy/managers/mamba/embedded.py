@@ -15,6 +15,7 @@ import json
 import os
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,9 @@ Answer = dict[str, Any]
 
 CHUNK = 1 << 20
 
+_LINKING = threading.Event()
+"""Set once files of a prefix may have changed."""
+
 
 class Refused(Exception):  # noqa: N818 - it is an answer
     """What cannot be done, in words for the user."""
@@ -54,7 +58,7 @@ def main() -> None:
     except Refused as refusal:
         answer = {"refused": "", "why": str(refusal)}
     except BaseException as error:  # noqa: BLE001 - a panic in Rust is no Exception
-        answer = {"refused": type(error).__name__, "why": str(error)}
+        answer = {"refused": type(error).__name__, "why": str(error), "dirty": _LINKING.is_set()}
     with open(f"{answer_path}.new", "w", encoding="utf-8") as file:
         json.dump(answer, file)
         file.flush()
@@ -92,6 +96,7 @@ async def carry_out(request: Request) -> Answer:
             if is_new and not _local_path(record.url) and not index.contains_record(record):
                 raise Refused(f"offline, and {record.file_name} is not in the package cache")
     specs = {name_of(spec): spec for spec in request["specs"]}
+    _LINKING.set()
     await rattler.install(
         records,
         prefix,

@@ -73,7 +73,8 @@ class Rattler:
             if not os.path.exists(f"{transaction.prefix}/conda-meta/{stem}.json")
         ]
         if missing:
-            raise _failure(f"it says that it linked {missing[0]}, which is not there", session)
+            what = f"it says that it linked {missing[0]}, which is not there"
+            raise _failure(what, session, is_dirty=True)
 
     def known(self, names: Sequence[str], channels: Channels, session: Session) -> frozenset[str]:
         """See :meth:`nixpy.managers.mamba.engine.Engine.known`."""
@@ -120,12 +121,14 @@ def _asked(request: dict[str, Any], channels: Channels, session: Session) -> dic
                     answer: dict[str, Any] = json.load(file)
                 break
             if status not in SEGMENTATION_FAULTS:
-                raise _failure(f"py-rattler ended with status {status}", session)
+                raise _failure(f"py-rattler ended with status {status}", session, is_dirty=True)
         else:
-            raise _failure("py-rattler ended with a segmentation fault, twice", session)
+            what = "py-rattler ended with a segmentation fault, twice"
+            raise _failure(what, session, is_dirty=True)
     if "refused" in answer:
         session.log.write(os.fsencode(f"{answer['refused']}: {answer['why']}\n"))
-        raise _failure(_in_short(answer["why"], channels), session)
+        is_dirty = bool(answer.get("dirty"))
+        raise _failure(_in_short(answer["why"], channels), session, is_dirty=is_dirty)
     return answer
 
 
@@ -163,13 +166,14 @@ def _in_short(why: str, channels: Channels) -> str:
     return re.sub(r":; ", ": ", text)
 
 
-def _failure(what: str, session: Session) -> SyncFailed:
+def _failure(what: str, session: Session, *, is_dirty: bool = False) -> SyncFailed:
     log = getattr(session.log, "name", None)
     path = log if isinstance(log, str) else None
     return SyncFailed(
         f"rattler: {what}",
         log=path,
         next=f"The full log is at {path}" if path else "Run `nixpy sync` to see what it says.",
+        is_dirty=is_dirty,
     )
 
 
