@@ -271,7 +271,8 @@ def _setup(survey: Survey, _: Options) -> Held | None:
 def _python_alone(survey: Survey, options: Options) -> Held | None:
     if survey.python_version_file:
         path = survey.python_version_file
-        return Held("uv", "nothing", ".python-version asks for an interpreter alone", (path,))
+        reason = f"{os.path.basename(path)} asks for an interpreter alone"
+        return Held("uv", "nothing", reason, (path,))
     if options.python:
         return Held("uv", "nothing", f"{options.origins['python']} asks for an interpreter", ())
     return None

@@ -104,9 +104,17 @@ def satisfies(
         return False
     if request.preferred:
         return os.path.realpath(prefix.python) == os.path.realpath(request.preferred.base)
+    text = request.text
+    release, wants_free_threading, wants_debug = _variants(text)
+    if release is not None:
+        if wants_free_threading != prefix.is_free_threaded:
+            return False
+        if wants_debug and not _is_debug(prefix, runner, environ):
+            return False
+        request = request._replace(text=release)
+        text = release
     if request.accepts(version):
         return True
-    text = request.text
     if text is None or text.replace(".", "").isdigit():
         return False
     if request.requires and not _is_in(version, request.requires):
@@ -121,6 +129,26 @@ def satisfies(
     return found.startswith(prefix.path + "/") or os.path.realpath(found) == os.path.realpath(
         prefix.python
     )
+
+
+def _variants(text: str | None) -> tuple[str | None, bool, bool]:
+    """Return the release of a request for CPython, and which of its builds it is for.
+
+    ``None`` for what is no plain release: a range, a path, another implementation.
+    """
+    release, *variants = (text or "").removeprefix("cpython@").split("+")
+    if not release.replace(".", "").isdigit():
+        return None, False, False
+    return release, "freethreaded" in variants, "debug" in variants
+
+
+def _is_debug(prefix: Prefix, runner: Runner, environ: Mapping[str, str]) -> bool:
+    argv = [prefix.python, "-I", "-c", "import sys; print(hasattr(sys, 'gettotalrefcount'))"]
+    try:
+        done = runner.capture(argv, cwd="/", environ=environ, timeout=10)
+    except OSError:
+        return False
+    return done.stdout.strip() == "True"
 
 
 def can_download(environ: Mapping[str, str], release: str = "/etc/NIXOS") -> bool:

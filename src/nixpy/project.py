@@ -34,6 +34,7 @@ MANIFEST_NAMES = (
     "shell.nix",
     "default.nix",
     ".python-version",
+    ".tool-versions",
 )
 """Files that make a directory a project where no ``.envrc`` says ``use nixpy``."""
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -9,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nixpy.decision import RULES, Decision, decide
+from nixpy.decision import RULES, Decision, decide, verdicts
 from nixpy.errors import ManifestError, NixpyError, NothingToDo, UsageError
 from nixpy.files import DiskFiles
 from nixpy.flags import parse_flags
@@ -337,6 +339,14 @@ ROWS = {
     ".python-version": Row(
         {".python-version": "3.12\n"}, ("uv", "nothing", 9, ".python-version", "")
     ),
+    ".tool-versions": Row(
+        {".tool-versions": "python 3.12\n"}, ("uv", "nothing", 9, ".tool-versions", "")
+    ),
+    ".tool-versions without python": Row({".tool-versions": "nodejs 20\n"}, NothingToDo),
+    "mise.toml": Row(
+        {"mise.toml": '[tools]\npython = "3.12"\n'}, ("uv", "nothing", 9, "mise.toml", "")
+    ),
+    "a pyenv virtualenv in .python-version": Row({".python-version": "my-env\n"}, ManifestError),
     "empty .python-version": Row({".python-version": "# none\n"}, NothingToDo),
     ".python-versions": Row(
         {".python-versions": "# first\n3.12\n3.11\n"}, ("uv", "nothing", 9, ".python-versions", "")
@@ -482,6 +492,9 @@ CONTENTS = {
     "requirements.txt": "a\n",
     "requirements-dev.txt": "b\n",
     ".python-version": "3.12\n",
+    ".tool-versions": "python 3.11\n",
+    "conda-lock.yml": "",
+    "poetry.lock": "",
     "environment.yml": "name: a\n",
     "setup.py": "",
     "flake.nix": "{}",
@@ -504,17 +517,109 @@ def test_the_order_in_which_files_were_created_does_not_count(
     assert outcome(names) == outcome(data.draw(st.permutations(names)))
 
 
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        ("uv.lock", "pylock.toml"),
-        ("uv.lock", "requirements.txt"),
-        ("pylock.toml", "requirements.txt"),
-    ],
-)
-def test_every_manifest_is_rested_on_or_passed_over(one: str, other: str, tmp_path: Path) -> None:
-    files = {name: CONTENTS[name] for name in ("pyproject.toml", one, other)}
-    top, environ = create(tmp_path, files)
-    decision = decision_for(top, environ)
+@given(names=st.lists(st.sampled_from(sorted(CONTENTS)), unique=True), data=st.data())
+def test_the_times_of_files_do_not_count(names: list[str], data: st.DataObject) -> None:
+    times = data.draw(st.lists(st.integers(0, 2**31), min_size=len(names), max_size=len(names)))
+    with tempfile.TemporaryDirectory() as base:
+        top, environ = create(Path(base), {name: CONTENTS[name] for name in names})
+        for name, seconds in zip(names, times, strict=True):
+            os.utime(os.path.join(top, name), (seconds, seconds))
+        try:
+            found: object = shown(decision_for(top, environ), top)
+        except NixpyError as error:
+            found = str(error).replace(os.path.realpath(base), "")
+    assert found == outcome(names)
+
+
+DECIDE = """
+import sys
+from nixpy.decision import decide, verdicts
+from nixpy.errors import NixpyError
+from nixpy.files import DiskFiles
+from nixpy.manifests.survey import survey
+from nixpy.options import load_options
+for top in sys.argv[1:]:
+    try:
+        options = load_options(top, flags={}, environ={}, files=DiskFiles())
+        found = survey(top, options, files=DiskFiles(), environ={}, platform="linux")
+        print(verdicts(found, options))
+        print(decide(found, options))
+    except NixpyError as error:
+        print(type(error), error)
+"""
+
+
+def test_the_locale_does_not_count(tmp_path: Path) -> None:
+    tops = []
+    for number, row in enumerate(ROWS.values()):
+        if not row.flags and not row.at and not any("~" in name for name in row.files):
+            top, _ = create(tmp_path / str(number), row.files)
+            tops.append(os.path.realpath(top))
+    said = set()
+    for locale in ("C", "C.UTF-8", "de_DE.UTF-8", "tr_TR.UTF-8"):
+        done = subprocess.run(
+            [sys.executable, "-c", DECIDE, *tops],
+            env={"LC_ALL": locale, "LANG": locale, "PYTHONHASHSEED": "0"},
+            capture_output=True,
+            check=True,
+        )
+        said.add(done.stdout)
+    assert len(tops) >= 60
+    assert len(said) == 1
+
+
+def test_there_are_layouts_enough() -> None:
+    assert len({tuple(sorted(row.files)) for row in ROWS.values()}) >= 45
+    assert len(ROWS) >= 110
+
+
+MANIFESTS = {
+    *("pyproject.toml", "uv.lock", "pylock.toml", "requirements.txt", "environment.yml"),
+    *("environment.yaml", "conda-lock.yml", "conda-lock.yaml", "pixi.lock", "poetry.lock"),
+    *("pdm.lock", "Pipfile", "Pipfile.lock", "setup.py", "conda-osx-64.lock"),
+}
+
+
+@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
+def test_every_manifest_is_rested_on_or_passed_over(row: Row, tmp_path: Path) -> None:
+    if isinstance(row.expected, type) or row.at:
+        return
+    top, environ = create(tmp_path, row.files)
+    decision = decision_for(top, {**environ, **row.environ}, row.flags.split())
     named = {os.path.basename(path) for path in (*decision.rests_on, *decision.passed_over)}
-    assert named == set(files)
+    there = {name for name in row.files if name in MANIFESTS}
+    silent = there - named
+    # A file that is only settings, and Pipfile beside its lock, say nothing about an environment.
+    if "pyproject.toml" in silent:
+        text = row.files["pyproject.toml"]
+        assert not any(
+            part in text for part in ("[project]", "[dependency-groups]", "[tool.poetry")
+        )
+        silent -= {"pyproject.toml"}
+    if "Pipfile.lock" in there:
+        silent -= {"Pipfile"}
+    if "pyproject.toml" not in there:
+        silent -= {"uv.lock"}
+    if "--requirements" in row.flags or "requirements" in row.files.get("pyproject.toml", ""):
+        silent -= {"requirements.txt"}
+    if "--environment" in row.flags:
+        silent -= {"environment.yml"}
+    assert not silent
+
+
+def test_every_rule_has_its_say(tmp_path: Path) -> None:
+    top, environ = create(
+        tmp_path, {"pyproject.toml": PROJECT, "uv.lock": LOCK, "environment.yml": "name: a\n"}
+    )
+    options = load_options(str(top), flags={}, environ=environ, files=DiskFiles())
+    found = survey(
+        os.path.realpath(top), options, files=DiskFiles(), environ=environ, platform="linux"
+    )
+    said = verdicts(found, options)
+    assert {one.number for one in said} == set(range(1, 11))
+    assert [(one.number, one.held) for one in said if one.held] == [(2, True), (4, True), (6, True)]
+    assert [one.number for one in said if one.decided] == [2]
+    assert [os.path.basename(path) for path in said[3].files] == ["uv.lock", "pyproject.toml"]
+    options = load_options(str(top), flags={"manager": "mamba"}, environ=environ, files=DiskFiles())
+    first = verdicts(found, options)[0]
+    assert (first.held, first.decided, first.reason) == (True, True, "flag --manager says mamba")

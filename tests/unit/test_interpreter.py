@@ -14,7 +14,7 @@ from nixpy.interpreter import (
 )
 from nixpy.managers.prefix import Prefix
 from nixpy.nix.dev_shell import Interpreter
-from nixpy.process import Completed
+from nixpy.process import Completed, SystemRunner
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -165,3 +165,32 @@ def test_every_candidate_is_named_with_what_it_says(tmp_path: Path) -> None:
     assert "config" not in error.what
     assert "pythonw" not in error.what
     assert "Python 3.12 (flag --python)" in error.what
+
+
+@pytest.mark.parametrize(
+    ("library", "text", "expected"),
+    [
+        ("python3.13", "3.13", True),
+        ("python3.13t", "3.13", False),
+        ("python3.13t", "3.13+freethreaded", True),
+        ("python3.13", "3.13+freethreaded", False),
+        ("python3.13t", "3.13.0+freethreaded", True),
+        ("python3.13", "3.13+debug", False),
+        ("python3.13t", None, True),
+    ],
+)
+def test_a_build_without_the_lock_is_another_one(
+    tmp_path: Path, library: str, text: str | None, expected: bool
+) -> None:
+    prefix = tmp_path / "venv"
+    (prefix / "bin").mkdir(parents=True)
+    (prefix / "lib" / library).mkdir(parents=True)
+    python = prefix / "bin/python"
+    python.write_text("#!/bin/sh\necho False\n")
+    python.chmod(0o755)
+    (prefix / "pyvenv.cfg").write_text("version = 3.13.0\n")
+    runner = SystemRunner()
+    found = satisfies(
+        Prefix(str(prefix)), Request(text, "flag"), uv="uv", runner=runner, environ={}
+    )
+    assert found is expected

@@ -88,6 +88,11 @@ class Prefix:
         """Whether it is a conda environment."""
         return is_conda(self.path)
 
+    @property
+    def is_free_threaded(self) -> bool:
+        """Whether its interpreter has no global lock (PEP 703): its library is named so."""
+        return bool(glob.glob(f"{glob.escape(self.path)}/lib/python*t"))
+
     def runs(self) -> bool:
         """Whether its interpreter is there: a collected one leaves a dangling link."""
         return is_usable(self.path)

@@ -10,10 +10,11 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nixpy.errors import ManifestError, UsageError
+from nixpy.errors import UsageError
 from nixpy.manifests.conda_platform import PLATFORMS, conda_platform
 from nixpy.manifests.pip_configuration import pip_settings
 from nixpy.manifests.pyproject import local_dependencies, read_pyproject
+from nixpy.manifests.python_version import find_python_request
 from nixpy.manifests.requirements import read_requirements, unsupported_by_uv
 from nixpy.manifests.uv_configuration import needs_pip, uv_settings
 from nixpy.manifests.workspace import find_workspace
@@ -38,8 +39,6 @@ CONDA_MANIFESTS = ("environment.yml", "environment.yaml")
 FOREIGN_LOCKS = ("poetry.lock", "pdm.lock", "Pipfile.lock")
 SETUP_FILES = ("setup.py", "setup.cfg")
 NIX_FILES = ("flake.nix", "shell.nix", "default.nix")
-LONGEST_REQUEST = 4096
-VERSION_FILES = (".python-version", ".python-versions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +60,8 @@ class Survey:
         requirements_files: the requirements files to use.
         requirements: what they and all they include say.
         other_requirements: names of requirements files that nobody asked for.
-        python_version_file: the ``.python-version`` in force.
-        python_request: its first request.
+        python_version_file: the ``.python-version``, or the like of it, that is in force.
+        python_request: what it asks for; ``None`` for any interpreter.
         pip_only: settings of pip's configuration that uv would not honour, as shown to a user.
         pip_options: options in the requirements files that uv would not honour.
     """
@@ -135,7 +134,7 @@ def survey(
         present("pyproject.toml", *SETUP_FILES, below=local)
     for links in requirements.local_link_directories:
         files.names(links)
-    version_file, request = _python_version(files, dict.fromkeys((directory, root)))
+    python = find_python_request(files, dict.fromkeys((directory, root)))
     pip = pip_settings(environ=environ, files=files, platform=platform)
     uv = uv_settings(root=root, environ=environ, files=files, platform=platform)
     present("flake.lock")
@@ -159,8 +158,8 @@ def survey(
         requirements_files=requirements_files,
         requirements=requirements,
         other_requirements=_other_requirements(directory, requirements_files),
-        python_version_file=version_file,
-        python_request=request,
+        python_version_file=python.path if python else None,
+        python_request=python.text if python else None,
         pip_only=tuple(f"{one.name} ({one.source})" for one in needs_pip(pip, uv)),
         pip_options=tuple(
             f"{one.name} ({os.path.relpath(one.file, directory)}:{one.line})"
@@ -220,24 +219,3 @@ def _other_requirements(directory: str, used: tuple[str, ...]) -> tuple[str, ...
         and name.endswith(".txt")
         and os.path.join(directory, name) not in used
     )
-
-
-def _python_version(files: Files, directories: dict[str, None]) -> tuple[str | None, str | None]:
-    for directory in directories:
-        for name in VERSION_FILES:
-            path = os.path.join(directory, name)
-            for line in (files.read(path) or b"").splitlines():
-                request = os.fsdecode(line.split(b"#", 1)[0].strip())
-                if request:
-                    return path, _checked(request, os.path.relpath(path, next(iter(directories))))
-    return None, None
-
-
-def _checked(request: str, shown: str) -> str:
-    if len(request) > LONGEST_REQUEST or not request.isprintable():
-        raise ManifestError(
-            f"expected a Python version, got {request[:20]!r}",
-            where=shown,
-            next="Write one as in 3.12, cpython@3.12, >=3.11 or a path, on a line of its own.",
-        )
-    return request

@@ -137,6 +137,10 @@ class Table:
         """Whether a key is there and false."""
         return self._entries.get(key) is False
 
+    def is_table(self, key: str) -> bool:
+        """Whether a key is there and a table."""
+        return isinstance(self._entries.get(key), dict)
+
     def integer(self, key: str) -> int | None:
         """Return an integer; a boolean is none."""
         return self._scalar(key, int, "an integer", None)
