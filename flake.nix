@@ -39,10 +39,14 @@
               click
               packaging
               platformdirs
+              pyyaml
               rich
               tomli
+              tomli-w
             ]
             ++ lib.optional stdenv.hostPlatform.isLinux inotify-simple;
+
+          optional-dependencies.conda = [ python3Packages.py-rattler ];
 
           # Of uv, nixpy needs the program alone. A uv that is already on PATH goes before this one.
           pythonRemoveDeps = [ "uv" ];

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from nixpy import cache
 from nixpy.directories import nixpy_directory
+from nixpy.managers.foreign.exporter import exporter_key
+from nixpy.managers.foreign.tools import TOOLS
 from nixpy.marker import read_marker
 from nixpy.nix.roots import owner_of
 
@@ -15,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 __all__ = ["Collected", "collect", "entries"]
+
+KEPT_FOR = 90 * 86_400
+"""Seconds that an export of another tool's lock file, and an exporter of the user's own, stay."""
 
 HOLDER = "@nixpy"
 """The name of the directories that hold entries and locks."""
@@ -44,7 +50,7 @@ def collect(environ: Mapping[str, str], *, dry_run: bool = False) -> list[Collec
     Raises:
         OSError: something of it cannot be removed.
     """
-    removed = [*_environments(environ), *_roots(environ), *_logs(environ)]
+    removed = [*_environments(environ), *_roots(environ), *_logs(environ), *_exports(environ)]
     top = nixpy_directory("cache", environ)
     for directory, holder in list(_holders(top)):
         if not os.path.isdir(directory):
@@ -102,6 +108,22 @@ def _logs(environ: Mapping[str, str]) -> Iterator[Collected]:
             prefix = os.fsdecode(file.readline()).rstrip("\n")
         if not os.path.isdir(prefix):
             yield Collected(path, f"{prefix} is gone")
+
+
+def _exports(environ: Mapping[str, str]) -> Iterator[Collected]:
+    """Yield exporters and exports that were made long ago, but the exporters that are pinned.
+
+    An export that is asked for again is made again.
+    """
+    top = nixpy_directory("cache", environ)
+    pinned = {exporter_key(tool, (), "") for tool in TOOLS.values()}
+    for folder, why in (("exporters", "not used for long"), ("exports", "made long ago")):
+        place = f"{top}/{folder}"
+        for name in sorted(os.listdir(place)) if os.path.isdir(place) else ():
+            path = f"{place}/{name}"
+            is_old = os.stat(path).st_mtime < time.time() - KEPT_FOR
+            if is_old and name not in pinned:
+                yield Collected(path, why)
 
 
 def _holders(top: str | None) -> Iterator[tuple[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +14,7 @@ from nixpy.collect import collect, entries
 from nixpy.environment import Environment
 from nixpy.inputs import observe_root
 from nixpy.logs import log_path, open_log
+from nixpy.managers.foreign.exporter import exporter_key
 from nixpy.marker import Marker, write_marker
 from nixpy.nix.roots import new_roots, roots_directory
 
@@ -127,3 +129,30 @@ def test_roots_that_no_entry_rests_on_are_removed(tmp_path: Path, places: dict[s
 def test_where_there_is_nothing_nothing_is_collected(places: dict[str, str]) -> None:
     assert collect(places) == []
     assert list(entries(places)) == []
+
+
+def test_exports_and_exporters_of_long_ago_are_removed(
+    tmp_path: Path, places: dict[str, str]
+) -> None:
+    pinned = exporter_key("pdm", (), "")
+    kept: list[Path] = []
+    gone: list[Path] = []
+    for name, age, stays in (
+        ("exports/pylock.new.toml", 0, True),
+        ("exports/pylock.old.toml", 100, False),
+        (f"exporters/{pinned}", 100, True),
+        ("exporters/pdm-of-old", 100, False),
+        ("exporters/pdm-of-today", 0, True),
+    ):
+        path = tmp_path / "cache/nixpy" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if name.startswith("exporters"):
+            path.mkdir()
+        else:
+            path.write_text("")
+        then = time.time() - age * 86_400
+        os.utime(path, (then, then))
+        (kept if stays else gone).append(path)
+    removed = {one.path for one in collect(places)}
+    assert removed == {str(path) for path in gone}
+    assert all(path.exists() for path in kept)

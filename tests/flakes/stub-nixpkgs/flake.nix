@@ -72,8 +72,11 @@
                   "inotify-simple"
                   "packaging"
                   "platformdirs"
+                  "py-rattler"
+                  "pyyaml"
                   "rich"
                   "tomli"
+                  "tomli-w"
                 ]
                 // {
                   buildPythonApplication =
