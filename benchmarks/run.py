@@ -413,6 +413,32 @@ def dev_shells(workshop: Workshop, rounds: int) -> Group:
     )
 
 
+def conda(workshop: Workshop, rounds: int) -> Group:
+    """A warm entry of a conda environment, beside one of a virtual environment."""
+    own, other = "nixpy, warm, a conda environment", "nixpy, warm, a virtual environment"
+    none = "empty `.envrc`, beside these"
+    path = workshop.project("conda", "use nixpy --conda-engine rattler\n")
+    lines = ("channels: []", "dependencies: []", "variables:", "  A: a")
+    (path / "environment.yml").write_text("\n".join((*lines, "")))
+    for name in ("activate.d", "env_vars.d"):
+        (path / ".conda/etc/conda" / name).mkdir(parents=True, exist_ok=True)
+    (path / ".conda/conda-meta").mkdir()
+    (path / ".conda/conda-meta/history").write_text("")
+    (path / ".conda/etc/conda/activate.d/b.sh").write_text("export B=b\n")
+    beside = workshop.project("virtual", "use nixpy --env A=a --env B=b\n")
+    (beside / "requirements.txt").write_text("")
+    empty = workshop.project("empty-beside-conda", "")
+    return Group(
+        (
+            workshop.entering(none, empty),
+            workshop.entering(other, beside),
+            workshop.entering(own, path),
+        ),
+        (Comparison(other, none), Comparison(own, none), Comparison(own, other, 1.05)),
+        rounds,
+    )
+
+
 def commands(workshop: Workshop, rounds: int) -> Group:
     """What revalidates an entry, beside the start of the same interpreter."""
     path = ten_inputs(workshop, "commands")
@@ -559,6 +585,7 @@ def main() -> int:
             (commands, 0.5, False),
             (syncs, 0.3, False),
             (dev_shells, 0.3, True),
+            (conda, 0.5, True),
         ):
             try:
                 group = make(workshop, max(10, int(rounds * share)))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from nixpy.manifests.conda_configuration import CondaConfiguration
     from nixpy.options import Options
 
-__all__ = ["CONDA", "NAMED", "conda_prefix", "is_central", "virtual_prefix"]
+__all__ = ["CONDA", "NAMED", "conda_prefix", "conda_root", "is_central", "virtual_prefix"]
 
 CENTRAL = "central"
 NAMED = "named"
@@ -80,6 +80,17 @@ def conda_prefix(
     return os.path.realpath(os.path.join(root, options.venv if said else CONDA))
 
 
+def conda_root(environ: Mapping[str, str]) -> str | None:
+    """Return where the conda installation in use lies (its ``base``); ``None`` for none."""
+    for name in ("conda", "mamba"):
+        program = environ.get(f"{name.upper()}_EXE") or find_program(name, environ.get("PATH", ""))
+        if program:
+            root = os.path.dirname(os.path.dirname(os.path.realpath(program)))
+            if os.path.isdir(f"{root}/conda-meta"):
+                return root
+    return None
+
+
 def _central_prefix(
     options: Options, root: str, environ: Mapping[str, str], platform: str, suffix: str = ""
 ) -> str:
@@ -118,14 +129,8 @@ def _default_directories(environ: Mapping[str, str]) -> list[str]:
 
     The root prefix's ``envs``, and ``~/.conda/envs`` (docs.conda.io, "Settings: envs_dirs").
     """
-    roots = ("MAMBA_ROOT_PREFIX", "CONDA_ROOT")
-    found = [f"{environ[name]}/envs" for name in roots if environ.get(name)]
-    for name in ("conda", "mamba"):
-        program = environ.get(f"{name.upper()}_EXE") or find_program(name, environ.get("PATH", ""))
-        if program:
-            root = os.path.dirname(os.path.dirname(os.path.realpath(program)))
-            if os.path.isdir(f"{root}/conda-meta"):
-                found.append(f"{root}/envs")
+    roots = (environ.get("MAMBA_ROOT_PREFIX"), environ.get("CONDA_ROOT"), conda_root(environ))
+    found = [f"{root}/envs" for root in roots if root]
     home = environ.get("HOME")
     if home:
         found += [f"{home}/.local/share/mamba/envs"] if _has_micromamba(environ) else []

@@ -159,3 +159,21 @@ def test_without_an_engine_both_ways_to_get_one_are_named(conda: CondaProject) -
     assert refused.returncode == 3
     assert "micromamba" in refused.stderr
     assert "nixpy[conda]" in refused.stderr
+
+
+def test_the_configuration_of_a_base_counts(conda: CondaProject, tmp_path: Path) -> None:
+    conda.channel.add("tool")
+    root = tmp_path / "base"
+    for name in ("bin", "conda-meta"):
+        (root / name).mkdir(parents=True)
+    (root / "bin/conda").write_text("#!/bin/sh\n")
+    (root / "bin/conda").chmod(0o755)
+    (root / ".condarc").write_text(f"channels: [{conda.channel.url}]\n")
+    conda.project.write("environment.yml", "dependencies: [tool]\n")
+    flags = ("--conda-engine", "rattler")
+    conda.sync(*flags, CONDA_EXE=str(root / "bin/conda"))
+    assert conda.packages() == {"tool": "1.0"}
+    conda.project.write("nixpy.toml", 'venv = "named"\n')
+    conda.project.write("environment.yml", "name: demo\ndependencies: [tool]\n")
+    conda.sync(*flags, CONDA_EXE=str(root / "bin/conda"))
+    assert (root / "envs/demo/conda-meta/tool-1.0-0.json").exists()

@@ -297,3 +297,18 @@ def test_nothing_is_left_of_a_scratch_directory(conda: CondaProject, tmp_path: P
     conda.write("tool")
     conda.sync(TMPDIR=str(scratch))
     assert os.listdir(scratch) == []
+
+
+def test_a_directory_with_a_space_and_more(world: World, channel: Channel) -> None:
+    conda = CondaProject(world.project("my project é"), channel)
+    channel.add(
+        "library",
+        noarch="python",
+        depends=["python"],
+        files={**LIBRARY, "site-packages/library/cli.py": "def main():\n    print('ran')\n"},
+        entry_points=["ran = library.cli:main"],
+    )
+    conda.write("python", "library")
+    assert conda.project.entered().synced
+    assert conda.project.nixpy("run", "--", "ran").stdout == "ran\n"
+    assert not conda.project.entered().said

@@ -79,7 +79,7 @@ class Mamba:
             reinstall=plan.reinstall,
         )
         # What is there may be of this transaction: it is known as asked for from here on.
-        write_asked(plan.prefix, before_and(before, engine, wanted))
+        write_asked(plan.prefix, _together(before, engine, wanted))
         engine.carry_out(transaction, channels, session)
         _verify(transaction, engine, session)
         installed, status = install_by_uv(
@@ -104,17 +104,6 @@ class Mamba:
         return 0
 
 
-def before_and(before: Asked, engine: Engine, wanted: _Wanted) -> Asked:
-    """Return what was asked for before together with what is asked for now."""
-    return Asked(
-        engine=engine.name,
-        specs=tuple(dict.fromkeys((*before.specs, *wanted.specs))),
-        by_uv=before.by_uv,
-        installed_by_uv=before.installed_by_uv,
-        variables=before.variables,
-    )
-
-
 def channels_of(plan: Plan, conda: CondaPlan) -> Channels:
     """Return where the packages of a plan come from."""
     configuration = conda.configuration
@@ -127,6 +116,17 @@ def channels_of(plan: Plan, conda: CondaPlan) -> Channels:
         is_offline=configuration.is_offline,
         verifies=configuration.verifies,
         proxies=configuration.proxies,
+    )
+
+
+def _together(before: Asked, engine: Engine, wanted: _Wanted) -> Asked:
+    """Return what was asked for before together with what is asked for now."""
+    return Asked(
+        engine=engine.name,
+        specs=tuple(dict.fromkeys((*before.specs, *wanted.specs))),
+        by_uv=before.by_uv,
+        installed_by_uv=before.installed_by_uv,
+        variables=before.variables,
     )
 
 

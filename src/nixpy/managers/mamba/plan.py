@@ -13,6 +13,7 @@ from nixpy.manifests.conda_configuration import conda_configuration
 from nixpy.manifests.conda_platform import conda_platform
 from nixpy.manifests.requirements import read_requirements
 from nixpy.manifests.survey import SETUP_FILES
+from nixpy.places import conda_root
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,7 +52,7 @@ def conda_plan(
     if not name and found.conda_manifests:
         # A lock file has no name; the manifest that it was made of does.
         name = read_conda_manifest(found.conda_manifests[0], files, here).name
-    configuration = conda_configuration(environ=environ, files=files)
+    configuration = conda_configuration(environ=environ, files=files, root=conda_root(environ))
     if lock:
         files.read(lock)
     _read_pip_section(manifest, files, environ)
