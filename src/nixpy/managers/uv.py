@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Literal
 
 from nixpy.errors import ToolMissing
+from nixpy.managers.foreign.credentials import credentials_of, netrc
 from nixpy.managers.foreign.exporter import exported
 from nixpy.process import find_program
 
@@ -60,7 +61,8 @@ class Uv:
         reinstall = ["--reinstall"] if plan.reinstall else []
         arguments = ["sync", path] if plan.exact else ["install", "--requirement", path]
         argv = [session.uv, "pip", *arguments, *reinstall, *python]
-        return session.show(argv, cwd=plan.directory, environ=session.environ)
+        with netrc(credentials_of(export, session.environ), session.environ) as environ:
+            return session.show(argv, cwd=plan.directory, environ=environ)
 
 
 def find_uv(environ: Mapping[str, str], prefix: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import fcntl
 import hashlib
 import http.server
@@ -29,6 +30,9 @@ WHEELS = (
     *("iniconfig==2.0.0", "pluggy==1.5.0", "six==1.16.0", "colorama==0.4.6", "packaging==24.2"),
     "pdm-backend==2.4.3",
 )
+
+SECRET = "very-secret-word"
+KEY = base64.b64encode(f"user:{SECRET}".encode()).decode()
 
 BACKEND = """\
 import os, zipfile
@@ -125,6 +129,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         kind, _, name = self.path.partition("?")[0].strip("/").partition("/")
+        if kind == "private":
+            # The same for those who know the secret.
+            if self.headers.get("Authorization") != f"Basic {KEY}":
+                self.send_response(401)
+                self.send_header("WWW-Authenticate", 'Basic realm="private"')
+                self.send_header("content-length", "0")
+                self.end_headers()
+                return
+            kind, _, name = name.partition("/")
         # A repository is served as the files that it is, which git calls dumb.
         path = Path("/", name) if kind == "git" else self.directory / name
         if kind in {"files", "git"} and path.is_file():
@@ -140,7 +153,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         for path in sorted(self.directory.glob("*.whl")):
             if re.sub(r"[-_.]+", "-", path.name.split("-")[0]).lower() == name:
                 digest = hashlib.sha256(path.read_bytes()).hexdigest()
-                yield f'<a href="/files/{path.name}#sha256={digest}">{path.name}</a>'
+                yield f'<a href="../../files/{path.name}#sha256={digest}">{path.name}</a>'
 
     def answer(self, content: bytes, kind: str) -> None:
         self.send_response(200)

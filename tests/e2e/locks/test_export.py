@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from .conftest import BUILD_SYSTEM, write_package
+from .conftest import BUILD_SYSTEM, SECRET, write_package
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from .conftest import Locked
 
 pytestmark = pytest.mark.network
@@ -243,3 +242,46 @@ def test_setup_py_and_setup_cfg_are_installed_editable_with_extras(locked: Locke
     assert locked.project.python("import own; print(own.value)") == "1"
     locked.project.write("setup.cfg", "[metadata]\nname = own\nversion = 2.0\n")
     assert locked.project.entered().synced
+
+
+@pytest.mark.parametrize("where", ["variables", "auth.toml"])
+def test_a_private_source_of_poetry_is_let_in_and_its_secret_kept_nowhere(
+    locked: Locked, index: str, where: str
+) -> None:
+    world = locked.project.world
+    write_poetry(locked, index.replace("/simple/", "/private/simple/"))
+    own: list[Path] = []
+    if where == "variables":
+        world.environ["POETRY_HTTP_BASIC_LOCAL_USERNAME"] = "user"
+        world.environ["POETRY_HTTP_BASIC_LOCAL_PASSWORD"] = SECRET
+    else:
+        own = [Path(world.environ["XDG_CONFIG_HOME"]) / "pypoetry/auth.toml"]
+        own[0].parent.mkdir(parents=True)
+        own[0].write_text(f'[http-basic.local]\nusername = "user"\npassword = "{SECRET}"\n')
+    locked.run("poetry", "lock")
+    entered = locked.project.entered()
+    assert entered.synced, entered.stderr
+    assert "iniconfig" in locked.ours()
+    assert SECRET not in entered.stderr + entered.stdout
+    kept = [
+        path
+        for path in (*world.home.rglob("*"), *locked.project.path.rglob("*"))
+        if path.is_file() and SECRET.encode() in path.read_bytes()
+    ]
+    assert kept == own
+
+
+def test_a_private_source_of_pipenv_is_let_in_by_its_variables(locked: Locked, index: str) -> None:
+    world = locked.project.world
+    private = index.replace("http://", "http://${WHO}:${WORD}@").replace(
+        "/simple", "/private/simple"
+    )
+    text = PIPFILE.format(directory=world.directory, index=private)
+    locked.project.write("Pipfile", text)
+    world.environ |= {"WHO": "user", "WORD": SECRET}
+    locked.run("pipenv", "lock", PIPENV_IGNORE_VIRTUALENVS="1")
+    entered = locked.project.entered()
+    assert entered.synced, entered.stderr
+    assert "iniconfig" in locked.ours()
+    for path in (*world.cache.rglob("*"), *(world.home / "state").rglob("*")):
+        assert not path.is_file() or SECRET.encode() not in path.read_bytes(), path

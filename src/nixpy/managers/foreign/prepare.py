@@ -27,6 +27,9 @@ _CHOSEN = re.compile(r"""(["'])[^"']*\1 (?:not )?in (?:dependency_groups|extras)
 """What is left of a choice that the export has made already (PEP 751, "marker")."""
 
 _EDITABLE_GIT = re.compile(r"(?P<url>git\+[^#\s]+)#egg=(?P<name>[A-Za-z0-9._-]+)(?P<rest>.*)")
+_USER = re.compile(r"(?<=https:)//[^/?#\s\"']+@|(?<=http:)//[^/?#\s\"']+@")
+"""User and password in an address: an export is kept on disk."""
+
 _LOCAL = re.compile(r"file://[^\s;#]+")
 
 
@@ -47,7 +50,7 @@ def prepared_pylock(text: str, *, scratch: str, directory: str, project: str = "
     else:
         import tomli as tomllib
     try:
-        document: dict[str, Any] = tomllib.loads(text)
+        document: dict[str, Any] = tomllib.loads(_USER.sub("//", text))
         packages: list[dict[str, Any]] = list(document["packages"])
     except (ValueError, KeyError, TypeError):
         raise ManifestError("the export is no pylock.toml", where=directory) from None
@@ -73,7 +76,7 @@ def prepared_requirements(
     ``editables`` are real paths that are to be editable whether the text says so or not.
     """
     lines = []
-    for line in text.splitlines():
+    for line in _USER.sub("//", text).splitlines():
         flag, blank, value = line.partition(" ")
         git = _EDITABLE_GIT.fullmatch(value)
         if flag in {"-e", "--editable"} and git:
