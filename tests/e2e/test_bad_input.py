@@ -83,7 +83,7 @@ CASES: dict[str, tuple[dict[str, str | bytes], int, str]] = {
     "only a Poetry lock": (
         {"poetry.lock": "", "pyproject.toml": "[tool.poetry]\nname = 'x'\n"},
         1,
-        "not yet supported",
+        "poetry.lock",
     ),
     "nothing at all": ({"README.md": ""}, 1, "nothing here that nixpy recognises"),
     "a manifest that is none": ({"pyproject.toml": "[tool.ruff]\n"}, 1, "nothing here"),
