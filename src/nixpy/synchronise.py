@@ -224,17 +224,12 @@ class _Work:
     def _check(self, status: int, doing: str) -> None:
         if status == 0:
             return
+        path = self.session.log_path
         self.session.log.flush()
-        log = getattr(self.session.log, "name", None)
-        path = log if isinstance(log, str) else None
         cause = cause_of(log_lines(path)) if path else ""
         ended = f"ended with status {status}" if status > 0 else f"was ended by signal {-status}"
         what = f"{self.manager} {ended} while {doing}"
-        raise SyncFailed(
-            f"{what}: {cause}" if cause else what,
-            log=path,
-            next=f"The full log is at {path}" if path else "Run `nixpy sync` to see what it says.",
-        )
+        raise self.session.failure(f"{what}: {cause}" if cause else what)
 
 
 def _manager_environment(environ: Mapping[str, str], prefix: str) -> dict[str, str]:

@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
 
+from nixpy.errors import SyncFailed
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -107,6 +109,28 @@ class Session:
         self.log.flush()
         return self.runner.show(
             argv, cwd=cwd, environ=environ, log=self.log, keep_open=self.keep_open
+        )
+
+    @property
+    def log_path(self) -> str | None:
+        """Where the log lies; ``None`` where it goes nowhere."""
+        name = getattr(self.log, "name", None)
+        return name if isinstance(name, str) else None
+
+    def failure(self, what: str, *, advice: str = "", is_dirty: bool = False) -> SyncFailed:
+        """Return the error that something failed, which names the log.
+
+        Args:
+            what: what happened, in one clause.
+            advice: what to do about it, in one clause, if there is something.
+            is_dirty: whether the environment may have changed in part.
+        """
+        self.log.flush()
+        path = self.log_path
+        where = f"the full log is at {path}" if path else "run `nixpy sync` to see what it says"
+        following = f"{advice}; {where}" if advice else where
+        return SyncFailed(
+            what, log=path, next=following[:1].upper() + following[1:], is_dirty=is_dirty
         )
 
 

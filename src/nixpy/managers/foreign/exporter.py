@@ -227,14 +227,13 @@ def _content(path: str) -> bytes:
 
 
 def _failure(export: Export, said: str, session: Session, *, doing: str = "") -> SyncFailed:
-    session.log.flush()
-    log = getattr(session.log, "name", None)
-    path = log if isinstance(log, str) else None
     lines = [line.strip() for line in said.splitlines() if line.strip()]
-    why = cause_of(lines) if lines else (cause_of(log_lines(path)) if path else "")
+    if not lines and session.log_path:
+        session.log.flush()
+        lines = log_lines(session.log_path)
+    why = cause_of(lines)
     what = doing or f"{export.tool} cannot export {export.files[0]}"
-    return SyncFailed(
+    return session.failure(
         f"{what}: {why}" if why else what,
-        log=path,
-        next=f"Run `{export.tool} lock` if the lock file is old; the full log is at {path}",
+        advice="" if doing else f"run `{export.tool} lock` if the lock file is old",
     )

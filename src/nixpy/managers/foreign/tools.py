@@ -47,8 +47,7 @@ class Export:
         files: names of the files there that the tool reads; some may be absent.
         arguments: the tool's command line, behind its name.
         form: what it prints where it can.
-        project: name of the project itself, where it is installed too, editable, and the tool
-            does not export it; else empty.
+        project: name of the project itself, where it is installed too, editable; else empty.
     """
 
     tool: str
@@ -79,8 +78,10 @@ def export_of(lock: str, options: Options, files: Files) -> Export:
     project = ""
     if tool == "poetry":
         arguments, project = _poetry(top, options)
+    elif tool == "pdm":
+        arguments, project = _pdm(top, options)
     else:
-        arguments = _pdm(top, options) if tool == "pdm" else _pipenv(options)
+        arguments = _pipenv(options)
     names = (os.path.basename(lock), MANIFESTS[tool], *SETTINGS[tool])
     for name in names:
         files.read(f"{directory}/{name}")
@@ -130,16 +131,16 @@ def _poetry_groups(top: Table | None, poetry: Table | None) -> list[str]:
     return [name for name in dict.fromkeys(names) if name not in optional]
 
 
-def _pdm(top: Table | None, options: Options) -> tuple[str, ...]:
+def _pdm(top: Table | None, options: Options) -> tuple[tuple[str, ...], str]:
     settings = _tool(top, "pdm")
     project = top.table("project") if top else None
     said = settings.boolean("distribution") if settings else None
     arguments = ["export"]
-    if bool(project and project.string("name")) if said is None else said:
-        arguments.append("--editable-self")
     for extra in (":all",) if options.extras == ALL else options.extras:
         arguments += ["--group", extra]
-    return tuple(arguments)
+    name = project.string("name") if project else None
+    # Its own `--editable-self` would read files of the project for a dynamic version.
+    return tuple(arguments), (name or "") if said is not False else ""
 
 
 def _pipenv(options: Options) -> tuple[str, ...]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import glob
 import os
+import tempfile
 from email.parser import HeaderParser
 from typing import TYPE_CHECKING, NamedTuple
 
 from packaging.markers import default_environment
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
+
+from nixpy.manifests.pip_configuration import masked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -61,9 +64,7 @@ def install_by_uv(
     wanted: set[str] = set()
     if lines or editable:
         known = {one.name for one in _distributions(plan.prefix)}
-        argv = [*uv, "install", *target, "--requirement", _written("requirements", lines, plan)]
-        if constraints:
-            argv += ["--constraint", _written("constraints", constraints, plan)]
+        argv = [*uv, "install", *target]
         if plan.install == "conda lock":
             argv.append("--no-deps")
         if editable:
@@ -73,9 +74,14 @@ def install_by_uv(
             argv.append("--reinstall")
         # What a URL or a digest pins is not what is there only because the version is the same.
         pinned = (line for line in lines if " @ " in line or " --hash" in line)
-        changed = _names(line for line in pinned if line not in before.by_uv)
+        changed = _names(line for line in pinned if masked(line) not in before.by_uv)
         argv += (f"--reinstall-package={name}" for name in changed if name in known)
-        status = session.show(argv, cwd=cwd, environ=environ)
+        # They may hold an index with its password.
+        with tempfile.TemporaryDirectory(prefix="nixpy-requirements-") as scratch:
+            argv += ["--requirement", _written(f"{scratch}/requirements.txt", lines)]
+            if constraints:
+                argv += ["--constraint", _written(f"{scratch}/constraints.txt", constraints)]
+            status = session.show(argv, cwd=cwd, environ=environ)
         if status:
             return before.installed_by_uv, status
         wanted = set(_names(lines))
@@ -95,9 +101,7 @@ def install_by_uv(
     return tuple(sorted(ours - set(superfluous))), 0
 
 
-def _written(name: str, lines: Iterable[str], plan: Plan) -> str:
-    path = f"{plan.prefix}/.nixpy/{name}.txt"
-    os.makedirs(os.path.dirname(path), exist_ok=True)
+def _written(path: str, lines: Iterable[str]) -> str:
     with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
         file.writelines(f"{line}\n" for line in lines)
     return path

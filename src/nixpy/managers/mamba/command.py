@@ -12,7 +12,6 @@ import signal
 import tempfile
 from typing import TYPE_CHECKING
 
-from nixpy.errors import SyncFailed
 from nixpy.managers.mamba.causes import cause, missing_names
 from nixpy.managers.mamba.records import read_records
 from nixpy.manifests.conda_configuration import without_credentials
@@ -20,6 +19,7 @@ from nixpy.manifests.conda_configuration import without_credentials
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from nixpy.errors import SyncFailed
     from nixpy.managers import Session
     from nixpy.managers.mamba.engine import Channels, Transaction
     from nixpy.managers.mamba.programs import Program
@@ -161,15 +161,8 @@ class Command:
             raise self._failure(text, status, session)
 
     def _failure(self, text: str, status: int, session: Session) -> SyncFailed:
-        log = getattr(session.log, "name", None)
-        path = log if isinstance(log, str) else None
         ended = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
-        return SyncFailed(
-            f"{self.name} {ended}: {cause(text)}",
-            log=path,
-            next=f"The full log is at {path}" if path else "Run `nixpy sync` to see what it says.",
-            is_dirty=status < 0,
-        )
+        return session.failure(f"{self.name} {ended}: {cause(text)}", is_dirty=status < 0)
 
 
 def _explicit(package: object) -> str:

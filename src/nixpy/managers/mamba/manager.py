@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import glob
 import os
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from nixpy.errors import SyncFailed
 from nixpy.managers.mamba.by_uv import absolute_line, install_by_uv
 from nixpy.managers.mamba.engine import Channels, Transaction
 from nixpy.managers.mamba.engines import choose_engine
@@ -22,10 +20,12 @@ from nixpy.managers.mamba.records import (
 )
 from nixpy.manifests.conda import name_of
 from nixpy.manifests.conda_configuration import without_credentials
+from nixpy.manifests.pip_configuration import masked
 from nixpy.manifests.requirements import Kind
 from nixpy.marker import is_conda
 
 if TYPE_CHECKING:
+    from nixpy.errors import SyncFailed
     from nixpy.managers import CondaPlan, Plan, Session
     from nixpy.managers.mamba.engine import Engine
     from nixpy.manifests.conda_lock import Locked, Package
@@ -96,7 +96,7 @@ class Mamba:
         asked = Asked(
             engine=engine.name,
             specs=wanted.specs,
-            by_uv=wanted.by_uv,
+            by_uv=tuple(map(masked, wanted.by_uv)),
             installed_by_uv=installed,
             variables=tuple(f"{name}={value}" for name, value in conda.manifest.variables),
         )
@@ -163,7 +163,8 @@ def _split(
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the match specs of those requirements that the channels have, and the others."""
     found = candidates(conda.requirements.entries)
-    known = engine.known([name for one in found for name in one.names], channels, session)
+    names = [name for one in found for name in one.names]
+    known = engine.known(names, channels, session) if names else frozenset()
     specs, texts = [], set()
     for one in found:
         name = next((name for name in one.names if name in known), None)
@@ -194,7 +195,7 @@ def _with_channel(spec: str, plan: Plan, conda: CondaPlan) -> str:
     if not separator or "://" in channel:
         return spec
     urls = conda.configuration.urls((channel, "nodefaults"), plan.directory)
-    return f"{urls[0]}::{rest}"
+    return f"{without_credentials(urls[0])}::{rest}"
 
 
 def _verify(transaction: Transaction, engine: Engine, session: Session) -> None:
@@ -210,7 +211,7 @@ def _verify(transaction: Transaction, engine: Engine, session: Session) -> None:
             raise _not_there(f"{name} is not there", engine, session)
     urls = {without_credentials(one.url): one for one in records.values()}
     for package in transaction.packages:
-        stem = glob.escape(os.path.basename(package.url))
+        stem = os.path.basename(package.url)
         record = urls.get(without_credentials(package.url))
         if record is None:
             raise _not_there(f"{stem} is not there", engine, session)
@@ -222,10 +223,5 @@ def _verify(transaction: Transaction, engine: Engine, session: Session) -> None:
 
 
 def _not_there(what: str, engine: Engine, session: Session) -> SyncFailed:
-    log = getattr(session.log, "name", None)
-    path = log if isinstance(log, str) else None
-    return SyncFailed(
-        f"{engine.name} {engine.version} says that it is done, but {what}",
-        log=path,
-        next=f"The full log is at {path}" if path else None,
-    )
+    said = f"{engine.name} {engine.version} says that it is done, but {what}"
+    return session.failure(said, is_dirty=True)

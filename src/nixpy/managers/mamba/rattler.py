@@ -14,7 +14,6 @@ import tempfile
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from nixpy.errors import SyncFailed
 from nixpy.manifests.conda_configuration import without_credentials
 from nixpy.manifests.conda_lock import Package
 
@@ -73,8 +72,8 @@ class Rattler:
             if not os.path.exists(f"{transaction.prefix}/conda-meta/{stem}.json")
         ]
         if missing:
-            what = f"it says that it linked {missing[0]}, which is not there"
-            raise _failure(what, session, is_dirty=True)
+            what = f"rattler: it says that it linked {missing[0]}, which is not there"
+            raise session.failure(what, is_dirty=True)
 
     def known(self, names: Sequence[str], channels: Channels, session: Session) -> frozenset[str]:
         """See :meth:`nixpy.managers.mamba.engine.Engine.known`."""
@@ -121,14 +120,16 @@ def _asked(request: dict[str, Any], channels: Channels, session: Session) -> dic
                     answer: dict[str, Any] = json.load(file)
                 break
             if status not in SEGMENTATION_FAULTS:
-                raise _failure(f"py-rattler ended with status {status}", session, is_dirty=True)
+                what = f"rattler: py-rattler ended with status {status}"
+                raise session.failure(what, is_dirty=True)
         else:
-            what = "py-rattler ended with a segmentation fault, twice"
-            raise _failure(what, session, is_dirty=True)
+            what = "rattler: py-rattler ended with a segmentation fault, twice"
+            raise session.failure(what, is_dirty=True)
     if "refused" in answer:
         session.log.write(os.fsencode(f"{answer['refused']}: {answer['why']}\n"))
         is_dirty = bool(answer.get("dirty"))
-        raise _failure(_in_short(answer["why"], channels), session, is_dirty=is_dirty)
+        what = f"rattler: {_in_short(answer['why'], channels)}"
+        raise session.failure(what, is_dirty=is_dirty)
     return answer
 
 
@@ -164,17 +165,6 @@ def _in_short(why: str, channels: Channels) -> str:
     lines = [line.strip(" ├─└│\t") for line in why.splitlines()]
     text = "; ".join(line for line in lines if line)
     return re.sub(r":; ", ": ", text)
-
-
-def _failure(what: str, session: Session, *, is_dirty: bool = False) -> SyncFailed:
-    log = getattr(session.log, "name", None)
-    path = log if isinstance(log, str) else None
-    return SyncFailed(
-        f"rattler: {what}",
-        log=path,
-        next=f"The full log is at {path}" if path else "Run `nixpy sync` to see what it says.",
-        is_dirty=is_dirty,
-    )
 
 
 def _write(path: str, text: str) -> None:

@@ -63,19 +63,22 @@ def test_poetry_exports_what_it_installs(
 
 
 @pytest.mark.parametrize(
-    ("pyproject", "flags", "arguments"),
+    ("pyproject", "flags", "arguments", "project"),
     [
-        ("[project]\nname = 'a'\nversion = '1'\n", "", "--editable-self"),
-        ("[project]\nname = 'a'\n[tool.pdm]\ndistribution = false\n", "", ""),
-        ("[project]\nname = 'a'\n", "--extras x", "--editable-self --group x"),
-        ("[project]\nname = 'a'\n", "--extras all", "--editable-self --group :all"),
+        ("[project]\nname = 'a'\nversion = '1'\n", "", "", "a"),
+        ("[project]\nname = 'a'\n[tool.pdm]\ndistribution = false\n", "", "", ""),
+        ("[project]\nname = 'a'\n[tool.pdm]\ndistribution = true\n", "", "", "a"),
+        ("[project]\nname = 'a'\n", "--extras x", "--group x", "a"),
+        ("[project]\nname = 'a'\n", "--extras all", "--group :all", "a"),
+        ("[tool.pdm]\n", "", "", ""),
     ],
 )
 def test_pdm_exports_what_it_installs(
-    tmp_path: Path, pyproject: str, flags: str, arguments: str
+    tmp_path: Path, pyproject: str, flags: str, arguments: str, project: str
 ) -> None:
     found = export(tmp_path, "pdm.lock", flags, pyproject_toml=pyproject)
     assert list(found.arguments) == ["export", *arguments.split()]
+    assert found.project == project
 
 
 @pytest.mark.parametrize(
