@@ -31,6 +31,7 @@ from nixpy.managers.mamba.plan import conda_plan
 from nixpy.managers.uv import find_uv
 from nixpy.manifests.globs import read_matches
 from nixpy.manifests.pip_configuration import masked
+from nixpy.manifests.python_version import FILES as PYTHON_FILES
 from nixpy.manifests.survey import NIX_FILES, survey
 from nixpy.options import OPTION_KEYS
 from nixpy.places import NAMED, conda_prefix, is_central, virtual_prefix
@@ -308,7 +309,8 @@ def _syncs(one: Input, decision: Decision, plan: Plan | None) -> bool:
         return one.name in plan.conda.files
     if plan and plan.export:
         return one.name in {f"{plan.export.directory}/{name}" for name in plan.export.files}
-    return name != "nixpy.toml" and name not in NIX_FILES and name != "flake.lock"
+    # What a file like .python-version asks for is in the plan, whatever else stands in it.
+    return name not in {"nixpy.toml", "flake.lock", *NIX_FILES, *PYTHON_FILES}
 
 
 def _plan_text(plan: Plan, decision: Decision, request: Request, root: str) -> str:

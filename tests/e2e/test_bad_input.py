@@ -80,6 +80,7 @@ CASES: dict[str, tuple[dict[str, str | bytes], int, str]] = {
         "environment.yml: dependecies",
     ),
     "conda lock of another version": ({"conda-lock.yml": "version: 7\n"}, 1, "conda-lock.yml"),
+    "a pyenv virtualenv": ({".python-version": "my-env\n"}, 1, ".python-version:1"),
     "only a Poetry lock": (
         {"poetry.lock": "", "pyproject.toml": "[tool.poetry]\nname = 'x'\n"},
         1,

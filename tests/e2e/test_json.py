@@ -94,3 +94,28 @@ def test_gc_keeps_the_central_environment_of_a_project_whose_entry_is_gone(world
     shutil.rmtree(project.path)
     world.nixpy("gc")
     assert not environment.exists()
+
+
+def test_explain_says_it_of_every_rule(world: World) -> None:
+    project = world.project()
+    project.write("requirements.txt", "")
+    project.write("environment.yml", "name: a\n")
+    printed = json.loads(project.nixpy("explain", "--json", "--all-rules").stdout)
+    jsonschema.validate(printed, schema("explain"), jsonschema.Draft202012Validator)
+    rules = printed["rules"]
+    assert {one["number"] for one in rules} == set(range(1, 11))
+    assert [(one["number"], one["decided"], one["files"]) for one in rules if one["held"]] == [
+        (4, True, ["environment.yml"]),
+        (7, False, ["requirements.txt"]),
+    ]
+    lines = project.nixpy("explain", "--all-rules").stdout.splitlines()
+    assert any(line.startswith(" 4 ") and "decides" in line for line in lines)
+    assert any(line.startswith(" 7 ") and "holds" in line for line in lines)
+
+
+def test_every_rule_is_said_also_where_none_holds(world: World) -> None:
+    printed = world.project().nixpy("explain", "--all-rules", check=False)
+    assert printed.returncode == 1
+    assert len(printed.stdout.splitlines()) >= 14
+    assert "decides" not in printed.stdout
+    assert "nothing here" in printed.stderr
