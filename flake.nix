@@ -39,6 +39,7 @@
               click
               packaging
               platformdirs
+              pyelftools
               pyyaml
               rich
               tomli

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import pytest
 if TYPE_CHECKING:
     from .conftest import Project, World
 
-COMMANDS = ("status", "explain", "sync", "setup", "list", "gc")
+COMMANDS = ("status", "explain", "sync", "setup", "list", "gc", "libs")
 
 
 def schema(command: str) -> dict[str, Any]:
@@ -37,7 +38,7 @@ def test_every_schema_is_one(command: str) -> None:
 def test_json_is_as_its_schema_says_before_and_after_a_sync(world: World, command: str) -> None:
     project = world.project()
     project.write("requirements.txt", "")
-    if command != "sync":
+    if command not in {"sync", "libs"}:
         document(project, command)
     project.entered()
     document(project, command)
@@ -119,3 +120,28 @@ def test_every_rule_is_said_also_where_none_holds(world: World) -> None:
     assert len(printed.stdout.splitlines()) >= 14
     assert "decides" not in printed.stdout
     assert "nothing here" in printed.stderr
+
+
+def test_a_library_that_is_missing_is_named(world: World) -> None:
+    gcc = shutil.which("gcc")
+    if gcc is None:
+        pytest.skip("gcc is not installed")
+    project = world.project()
+    project.write("requirements.txt", "")
+    project.entered()
+    site = next(project.path.glob(".venv/lib/python*/site-packages"))
+    source = project.write("demo.c", "int demo(void) { return 1; }\n")
+    library = ("-shared", "-fPIC", str(source), "-Wl,--no-as-needed")
+    world.run(gcc, "-o", "libnixpydemo.so.1", *library, "-Wl,-soname,libnixpydemo.so.1")
+    world.run(gcc, "-o", str(site / "demo.so"), *library, "-L.", "-l:libnixpydemo.so.1")
+    (site / "demo-1.0.dist-info").mkdir()
+    (site / "demo-1.0.dist-info/RECORD").write_text("demo.so,,\ndemo-1.0.dist-info/RECORD,,\n")
+    found = document(project, "libs")
+    assert [one["soname"] for one in found["needs"] if one["found"] is None] == [
+        "libnixpydemo.so.1"
+    ]
+    said = project.nixpy("libs", "--missing", check=False)
+    assert said.returncode == 1
+    assert said.stdout.split("\t")[2:4] == ["libnixpydemo.so.1", "missing"]
+    there = project.nixpy("libs", "--missing", LD_LIBRARY_PATH=str(world.directory))
+    assert there.stdout == ""

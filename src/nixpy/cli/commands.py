@@ -332,6 +332,24 @@ def status(directory: str | None, as_json: bool, flags: tuple[str, ...]) -> int:
     return 0 if report["state"] == "fresh" else 1
 
 
+@cli.command(**FLAGS, epilog=_examples("nixpy libs", "nixpy libs --missing", "nixpy libs --json"))
+@click.option("--missing", is_flag=True, help="Only what is missing.")
+@_project
+@_json
+@_flags
+def libs(missing: bool, directory: str | None, as_json: bool, flags: tuple[str, ...]) -> int:
+    """Say which shared libraries the packages need, and where each is found."""
+    project, values = _find(directory, flags)
+    report = reports.libraries(_resolver(), project, values)
+    if missing:
+        report["needs"] = [one for one in report["needs"] if one["found"] is None]
+    if as_json:
+        _print_json("libs", report)
+    else:
+        reports.print_libraries(report)
+    return 1 if report["damaged"] or any(one["found"] is None for one in report["needs"]) else 0
+
+
 @cli.command(cls=_Command, epilog=_examples("nixpy setup", "nixpy setup --check"))
 @click.option("--check", is_flag=True, help="Change nothing; exit 1 if something is to be done.")
 @click.option("--remove", is_flag=True, help="Take the library out again.")

@@ -73,6 +73,7 @@
                   "packaging"
                   "platformdirs"
                   "py-rattler"
+                  "pyelftools"
                   "pyyaml"
                   "rich"
                   "tomli"
