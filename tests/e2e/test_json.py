@@ -143,5 +143,8 @@ def test_a_library_that_is_missing_is_named(world: World) -> None:
     said = project.nixpy("libs", "--missing", check=False)
     assert said.returncode == 1
     assert said.stdout.split("\t")[2:4] == ["libnixpydemo.so.1", "missing"]
+    line = project.nixpy("libs", "--nix", check=False).stdout
+    file = str((site / "demo.so").relative_to(project.path / ".venv"))
+    assert line == f"# unknown soname libnixpydemo.so.1, which {file} needs\n"
     there = project.nixpy("libs", "--missing", LD_LIBRARY_PATH=str(world.directory))
     assert there.stdout == ""

@@ -332,12 +332,15 @@ def status(directory: str | None, as_json: bool, flags: tuple[str, ...]) -> int:
     return 0 if report["state"] == "fresh" else 1
 
 
-@cli.command(**FLAGS, epilog=_examples("nixpy libs", "nixpy libs --missing", "nixpy libs --json"))
+@cli.command(**FLAGS, epilog=_examples("nixpy libs", "nixpy libs --missing", "nixpy libs --nix"))
 @click.option("--missing", is_flag=True, help="Only what is missing.")
+@click.option("--nix", "as_nix", is_flag=True, help="The line for a flake that supplies it.")
 @_project
 @_json
 @_flags
-def libs(missing: bool, directory: str | None, as_json: bool, flags: tuple[str, ...]) -> int:
+def libs(
+    missing: bool, as_nix: bool, directory: str | None, as_json: bool, flags: tuple[str, ...]
+) -> int:
     """Say which shared libraries the packages need, and where each is found."""
     project, values = _find(directory, flags)
     report = reports.libraries(_resolver(), project, values)
@@ -345,6 +348,8 @@ def libs(missing: bool, directory: str | None, as_json: bool, flags: tuple[str, 
         report["needs"] = [one for one in report["needs"] if one["found"] is None]
     if as_json:
         _print_json("libs", report)
+    elif as_nix:
+        reports.print_shell_line(report)
     else:
         reports.print_libraries(report)
     return 1 if report["damaged"] or any(one["found"] is None for one in report["needs"]) else 0

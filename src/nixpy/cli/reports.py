@@ -13,6 +13,7 @@ from nixpy.decision import verdicts
 from nixpy.errors import EnvironmentUnusable, NixpyError, UsageError, one_line
 from nixpy.freshness import changed_inputs
 from nixpy.inputs import ABSENT, ObservedFiles, observe
+from nixpy.libraries.nixpkgs import attribute_of, shell_line
 from nixpy.libraries.scan import kept_scan, library_needs
 from nixpy.managers.mamba.manager import channels_of
 from nixpy.managers.mamba.records import read_asked
@@ -40,6 +41,7 @@ __all__ = [
     "print_explanation",
     "print_libraries",
     "print_rules",
+    "print_shell_line",
     "resolution_report",
     "rules",
     "state",
@@ -298,11 +300,25 @@ def libraries(resolver: Resolver, project: Project, flags: Mapping[str, object])
                 "soname": one.need.soname,
                 "found": one.need.found,
                 "by": one.need.by,
+                "attribute": None if one.need.found else attribute_of(one.need.soname),
             }
             for one in needs or ()
         ],
         "damaged": [path for one in found.values() for path in one.damaged],
     }
+
+
+def print_shell_line(report: Report) -> None:
+    """Print the line for a flake that makes what is missing found, and name what is unknown."""
+    missing = [one for one in report["needs"] if one["found"] is None]
+    known = [one["attribute"] for one in missing if one["attribute"]]
+    if known:
+        print(shell_line(known))
+    for soname in dict.fromkeys(one["soname"] for one in missing if not one["attribute"]):
+        files = ", ".join(one["file"] for one in missing if one["soname"] == soname)
+        print(f"# unknown soname {soname}, which {files} needs")
+    if not missing:
+        print("# nothing is missing")
 
 
 def print_libraries(report: Report) -> None:
