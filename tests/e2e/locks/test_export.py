@@ -202,6 +202,33 @@ def test_a_pipfile_lock_is_installed_as_pipenv_installs_it(locked: Locked, index
     assert "pluggy" in theirs
 
 
+@pytest.mark.parametrize("tool", ["pdm", "pipenv"])
+def test_a_lock_of_another_manifest_is_refused_unless_it_is_frozen(
+    locked: Locked, index: str, tool: str
+) -> None:
+    directory = locked.project.world.directory
+    if tool == "pdm":
+        server = index.removesuffix("simple/")
+        name, text = "pyproject.toml", PDM.format(directory=directory, index=index, server=server)
+        changed = text.replace('"iniconfig>=2",', '"iniconfig>=2",\n  "six",')
+        locked.project.write("own/__init__.py", "")
+    else:
+        name, text = "Pipfile", PIPFILE.format(directory=directory, index=index)
+        changed = text.replace('iniconfig = ">=2"', 'iniconfig = ">=2"\nsix = "*"')
+    locked.project.write(name, text)
+    locked.run(tool, "lock", PDM_USE_VENV="0", PIPENV_IGNORE_VIRTUALENVS="1")
+    assert locked.project.entered().synced
+    locked.project.write(name, changed)
+    refused = locked.project.entered(PDM_PROJECT="/nonexistent", PIPENV_PYTHON="/nonexistent")
+    assert f"is not that of {name} any more" in refused.stderr
+    assert f"Run `{tool} lock`" in refused.stderr or f"run `{tool} lock`" in refused.stderr
+    assert refused.environ["VIRTUAL_ENV"] == str(locked.project.path / ".venv")
+    assert locked.project.entered(NIXPY_LOCK="frozen").synced
+    locked.run(tool, "lock", PDM_USE_VENV="0", PIPENV_IGNORE_VIRTUALENVS="1")
+    assert locked.project.entered().synced
+    assert "six" in locked.ours()
+
+
 def test_another_exporter_may_be_named(locked: Locked, index: str, tmp_path: Path) -> None:
     write_poetry(locked, index)
     locked.run("poetry", "lock")

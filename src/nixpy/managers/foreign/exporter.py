@@ -17,7 +17,7 @@ from nixpy.errors import SyncFailed
 from nixpy.inputs import digest
 from nixpy.logs import cause_of, log_lines
 from nixpy.managers.foreign.prepare import prepared_pylock, prepared_requirements
-from nixpy.managers.foreign.tools import VARIABLES
+from nixpy.managers.foreign.tools import ELSEWHERE, VARIABLES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -101,6 +101,7 @@ def _text(export: Export, python: str, session: Session) -> str:
         for name in export.files:
             if os.path.exists(f"{export.directory}/{name}"):
                 shutil.copyfile(f"{export.directory}/{name}", f"{copy}/{name}")
+        _check(export, python, copy, session)
         text = _printed(export, export.form, python, copy, session)
         if text is None:
             text = _printed(export, "requirements", python, copy, session) or ""
@@ -108,6 +109,26 @@ def _text(export: Export, python: str, session: Session) -> str:
         if text.lstrip().startswith(PYLOCK):
             return prepared_pylock(text, **place)
         return prepared_requirements(text, **place, editables=_editables(export))
+
+
+def _check(export: Export, python: str, copy: str, session: Session) -> None:
+    """Ask the tool whether its lock file is that of its manifest.
+
+    Raises:
+        SyncFailed: it is not.
+    """
+    if not export.check:
+        return
+    argv = [python, "-m", export.tool, *export.check]
+    environ = _variables(export.tool, copy, session.environ)
+    done = session.runner.capture(argv, cwd=copy, environ=environ, timeout=LONGEST)
+    session.log.write(os.fsencode(f"\n$ {' '.join(argv)}\n{done.stdout}{done.stderr}"))
+    if done.status:
+        lock, manifest = export.files[:2]
+        raise session.failure(
+            f"{lock} is not that of {manifest} any more, says {export.tool}",
+            advice=f'run `{export.tool} lock`, or say `lock = "frozen"`',
+        )
 
 
 def _editables(export: Export) -> frozenset[str]:
@@ -212,7 +233,8 @@ def _requirements(tool: str, override: tuple[str, ...], directory: str) -> bytes
 
 
 def _variables(tool: str, copy: str, environ: Mapping[str, str]) -> dict[str, str]:
-    found = {**environ, **VARIABLES[tool]}
+    kept = {name: value for name, value in environ.items() if not name.startswith(ELSEWHERE)}
+    found = {**kept, **VARIABLES[tool]}
     if tool == "pipenv":
         found["PIPENV_PIPFILE"] = f"{copy}/Pipfile"
     return found

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from nixpy.manifests.toml import Table
     from nixpy.options import Options
 
-__all__ = ["TOOLS", "Export", "export_of", "tool_of"]
+__all__ = ["ELSEWHERE", "TOOLS", "Export", "export_of", "tool_of"]
 
 ALL = ("all",)
 
@@ -37,6 +37,16 @@ VARIABLES: dict[str, dict[str, str]] = {
 }
 
 
+ELSEWHERE = (
+    *("PDM_LOCKFILE", "PDM_PROJECT", "PDM_PYTHON", "PIPENV_PYTHON", "PIPENV_VENV"),
+    *("PIPENV_CUSTOM_VENV_NAME", "POETRY_VIRTUALENVS_"),
+)
+"""How variables begin that lead a tool to another project, lock file or environment."""
+
+CHECKS: dict[str, tuple[str, ...]] = {"pdm": ("lock", "--check"), "pipenv": ("verify",)}
+"""What says whether a lock file is that of its manifest; Poetry's export says it by itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Export:
     """What is to be exported, and how.
@@ -46,6 +56,8 @@ class Export:
         directory: real path of the directory that the lock file lies in.
         files: names of the files there that the tool reads; some may be absent.
         arguments: the tool's command line, behind its name.
+        check: the command line that says whether the lock file is that of its manifest; empty
+            where the export does, or nobody wants to know (``lock = "frozen"``).
         form: what it prints where it can.
         project: name of the project itself, where it is installed too, editable; else empty.
     """
@@ -54,6 +66,7 @@ class Export:
     directory: str
     files: tuple[str, ...]
     arguments: tuple[str, ...]
+    check: tuple[str, ...]
     form: Literal["pylock", "requirements"]
     project: str
 
@@ -90,6 +103,7 @@ def export_of(lock: str, options: Options, files: Files) -> Export:
         directory=directory,
         files=names,
         arguments=arguments,
+        check=() if options.lock == "frozen" else CHECKS.get(tool, ()),
         form="requirements" if tool == "pipenv" else "pylock",
         project=project,
     )

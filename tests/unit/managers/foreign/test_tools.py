@@ -168,3 +168,14 @@ def test_a_line_without_a_path_stays(text: str) -> None:
     line = f"name=={text}"
     if "file://" not in line:
         assert prepared_requirements(line, scratch="/s", directory="/d") == f"{line}\n"
+
+
+@pytest.mark.parametrize(
+    ("lock", "check"),
+    [("poetry.lock", ()), ("pdm.lock", ("lock", "--check")), ("Pipfile.lock", ("verify",))],
+)
+def test_a_lock_is_checked_unless_it_is_frozen(
+    tmp_path: Path, lock: str, check: tuple[str, ...]
+) -> None:
+    assert export(tmp_path, lock, "").check == check
+    assert export(tmp_path, lock, "--lock frozen").check == ()
