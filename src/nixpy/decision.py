@@ -308,6 +308,8 @@ def _nothing(survey: Survey) -> NothingToDo:
     if survey.other_requirements:
         names = ", ".join(survey.other_requirements)
         hint = f" Other requirements files ({names}) count once `requirements` lists them."
+    if any(path.endswith("setup.cfg") for path in survey.other_manifests):
+        hint += " setup.cfg alone cannot be installed: add a pyproject.toml with [build-system]."
     return NothingToDo(
         "nothing here that nixpy recognises",
         where=survey.directory,

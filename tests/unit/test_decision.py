@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 PROJECT = '[project]\nname = "a"\nversion = "1"\n'
 GROUPS = '[dependency-groups]\ndev = ["b"]\n'
 POETRY = '[tool.poetry]\nname = "a"\n'
+BUILD_SYSTEM = '[build-system]\nrequires = ["setuptools"]\n'
 RUFF = "[tool.ruff]\nline-length = 100\n"
 UV_TABLE = "[tool.uv]\npackage = false\n"
 LOCK = "version = 1\n"
@@ -326,7 +327,13 @@ ROWS = {
     # Rule 8: what was before pyproject.toml.
     "setup.py": Row({"setup.py": ""}, ("uv", "editable", 8, "setup.py", "")),
     "setup.cfg": Row(
-        {"setup.cfg": "[metadata]\nname = a\n"}, ("uv", "editable", 8, "setup.cfg", "")
+        {"setup.cfg": "[metadata]\nname = a\n", "pyproject.toml": BUILD_SYSTEM},
+        ("uv", "editable", 8, "setup.cfg", ""),
+    ),
+    "setup.cfg alone": Row({"setup.cfg": "[metadata]\nname = a\n"}, NothingToDo),
+    "setup.cfg alone beside requirements": Row(
+        {"setup.cfg": "[metadata]\nname = a\n", **REQUIREMENTS},
+        ("uv", "requirements", 7, "requirements.txt", "setup.cfg"),
     ),
     "setup.cfg and setup.py": Row(
         {"setup.cfg": "[options]\n", "setup.py": ""},

@@ -121,6 +121,9 @@ def survey(
     if options.environment:
         _check_present("environment", directory, options.environment, options, conda_manifests)
     setup_files = present(*SETUP_FILES)
+    describing = tuple(one for one in setup_files if _describes_package(one, files))
+    # pip and uv both ask for one of them (packaging.python.org, "setup.cfg" needs a build system).
+    installable = f"{directory}/setup.py" in setup_files or pyproject is not None
     foreign_locks = present(*FOREIGN_LOCKS)
     requirements_files = present(*(options.requirements or ("requirements.txt",)))
     if options.requirements:
@@ -148,9 +151,10 @@ def survey(
         conda_locks=conda_locks,
         conda_manifests=conda_manifests if options.environment else conda_manifests[:1],
         foreign_locks=foreign_locks,
-        setup_files=tuple(one for one in setup_files if _describes_package(one, files)),
+        setup_files=describing if installable else (),
         other_manifests=(
             *other_locks,
+            *(() if installable else describing),
             *(() if options.environment else conda_manifests[1:]),
             *(() if f"{directory}/Pipfile.lock" in foreign_locks else present("Pipfile")),
         ),

@@ -6,6 +6,9 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from packaging.utils import canonicalize_name
+
+from nixpy.errors import UsageError
 from nixpy.manifests.toml import read_toml
 
 if TYPE_CHECKING:
@@ -16,6 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["ELSEWHERE", "TOOLS", "Export", "export_of", "tool_of"]
 
 ALL = ("all",)
+
+NO_CATEGORIES = frozenset({"source", "packages", "requires", "pipenv", "scripts"})
+"""Tables of a Pipfile that are no further category of packages."""
 
 TOOLS = {"poetry.lock": "poetry", "pdm.lock": "pdm", "Pipfile.lock": "pipenv"}
 """The tool that owns a lock file, by the file's name."""
@@ -82,7 +88,8 @@ def export_of(lock: str, options: Options, files: Files) -> Export:
     Poetry installs all groups but optional ones, PDM all development groups, Pipenv none.
 
     Raises:
-        ManifestError: the manifest beside it is malformed.
+        ManifestError: the manifest beside it, or the lock file, is malformed.
+        UsageError: a group or an extra is asked for that a PDM lock does not have.
     """
     tool = tool_of(lock)
     directory = os.path.dirname(lock)
@@ -93,8 +100,9 @@ def export_of(lock: str, options: Options, files: Files) -> Export:
         arguments, project = _poetry(top, options)
     elif tool == "pdm":
         arguments, project = _pdm(top, options)
+        _check_locked(lock, options, files)
     else:
-        arguments = _pipenv(options)
+        arguments = _pipenv(directory, options, files)
     names = (os.path.basename(lock), MANIFESTS[tool], *SETTINGS[tool])
     for name in names:
         files.read(f"{directory}/{name}")
@@ -157,13 +165,32 @@ def _pdm(top: Table | None, options: Options) -> tuple[tuple[str, ...], str]:
     return tuple(arguments), (name or "") if said is not False else ""
 
 
-def _pipenv(options: Options) -> tuple[str, ...]:
+def _check_locked(lock: str, options: Options, files: Files) -> None:
+    """Check that a PDM lock has what is asked for: ``pdm export`` leaves it out in silence."""
+    metadata = read_toml(lock, files.read(lock) or b"").table("metadata")
+    known = metadata.strings("groups") if metadata else ()
+    names = {canonicalize_name(name) for name in known}
+    for option, asked in (("extras", options.extras), ("groups", options.groups)):
+        for name in () if asked == ALL else asked:
+            if names and canonicalize_name(name) not in names:
+                raise UsageError(
+                    f"{name} is not locked in {os.path.basename(lock)}",
+                    where=options.origins[option],
+                    next=f"It has: {', '.join(known)}; `pdm lock -G {name}` adds to them.",
+                )
+
+
+def _pipenv(directory: str, options: Options, files: Files) -> tuple[str, ...]:
+    categories = []
+    if options.groups == ALL:
+        pipfile = f"{directory}/Pipfile"
+        tables = read_toml(pipfile, files.read(pipfile) or b"")
+        categories = [name for name in tables if name not in NO_CATEGORIES]
+    for group in () if options.groups == ALL else options.groups:
+        categories.append("dev-packages" if group in {"dev", "develop"} else group)
     arguments = ["requirements", "--hash"]
-    if options.groups == ALL or "dev" in options.groups:
-        arguments.append("--dev")
-    others = [name for name in options.groups if name not in {"dev", "all"}]
-    if others:
-        arguments += ["--categories", " ".join(("packages", *others))]
+    if categories:
+        arguments += ["--categories", " ".join(("packages", *dict.fromkeys(categories)))]
     return tuple(arguments)
 
 

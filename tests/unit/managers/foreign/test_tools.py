@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nixpy.errors import ManifestError
+from nixpy.errors import ManifestError, UsageError
 from nixpy.files import DiskFiles
 from nixpy.flags import parse_flags
 from nixpy.managers.foreign.prepare import prepared_pylock, prepared_requirements
@@ -85,15 +85,29 @@ def test_pdm_exports_what_it_installs(
     ("flags", "arguments"),
     [
         ("", []),
-        ("--groups dev", ["--dev"]),
-        ("--groups all", ["--dev"]),
-        ("--groups docs", ["--categories", "packages docs"]),
+        ("--groups dev", ["--categories", "packages dev-packages"]),
+        ("--groups dev --groups docs", ["--categories", "packages dev-packages docs"]),
+        ("--groups all", ["--categories", "packages dev-packages docs"]),
     ],
 )
 def test_pipenv_exports_what_it_installs(tmp_path: Path, flags: str, arguments: list[str]) -> None:
-    found = export(tmp_path, "Pipfile.lock", flags, Pipfile="")
+    found = export(tmp_path, "Pipfile.lock", flags, Pipfile=PIPFILE)
     assert list(found.arguments) == ["requirements", "--hash", *arguments]
     assert found.form == "requirements"
+
+
+PIPFILE = "[[source]]\nurl = 'x'\n[packages]\n[dev-packages]\n[docs]\n[requires]\n[pipenv]\n"
+
+
+@pytest.mark.parametrize("flags", ["--extras absent", "--groups absent"])
+def test_what_a_pdm_lock_does_not_have_is_said(tmp_path: Path, flags: str) -> None:
+    (tmp_path / "pdm.lock").write_text("[metadata]\ngroups = ['default', 'test']\n")
+    options = load_options(
+        str(tmp_path), flags=parse_flags(flags.split()), environ={}, files=DiskFiles()
+    )
+    with pytest.raises(UsageError, match="absent is not locked") as caught:
+        export_of(str(tmp_path / "pdm.lock"), options, DiskFiles())
+    assert "default, test" in str(caught.value)
 
 
 PYLOCK = """\
