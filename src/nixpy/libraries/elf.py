@@ -18,6 +18,9 @@ MAGIC = b"\x7fELF"
 MOST_TAGS = 10_000
 """Entries of a dynamic section that are read: a damaged one may have no end."""
 
+WEAK = 0x2
+"""``VER_FLG_WEAK``: a version that may be absent."""
+
 NO_DEFAULT_LIBRARIES = 0x800
 """``DF_1_NODEFLIB``: neither the cache nor the default directories count."""
 
@@ -40,6 +43,7 @@ class Elf(NamedTuple):
         uses_defaults: whether the cache and the default directories count.
         interpreter: ``PT_INTERP``.
         versions_needed: symbol versions by the soname that has to have them.
+        weak_versions_needed: those of ``versions_needed`` that may be absent (``VER_FLG_WEAK``).
         versions_defined: symbol versions that it has.
     """
 
@@ -54,6 +58,7 @@ class Elf(NamedTuple):
     interpreter: str | None = None
     versions_needed: tuple[tuple[str, tuple[str, ...]], ...] = ()
     versions_defined: tuple[str, ...] = ()
+    weak_versions_needed: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 def read_elf(path: str) -> Elf | None:
@@ -89,6 +94,7 @@ def _read(file: Any) -> Elf:
     if dynamic is None:
         return found
     tags = _tags(dynamic)
+    versions = tuple(_versions_needed(elf))
     rpath, runpath = ("".join(tags.get(name, ())) for name in ("DT_RPATH", "DT_RUNPATH"))
     return found._replace(
         soname=next(iter(tags.get("DT_SONAME", ())), None),
@@ -97,7 +103,14 @@ def _read(file: Any) -> Elf:
         rpath=() if runpath else _directories(rpath),
         runpath=_directories(runpath),
         uses_defaults="no defaults" not in tags,
-        versions_needed=tuple(_versions_needed(elf)),
+        versions_needed=tuple(
+            (soname, tuple(name for name, _ in names)) for soname, names in versions
+        ),
+        weak_versions_needed=tuple(
+            (soname, weak)
+            for soname, names in versions
+            if (weak := tuple(name for name, is_weak in names if is_weak))
+        ),
         versions_defined=tuple(_versions_defined(elf)),
     )
 
@@ -123,10 +136,10 @@ def _directories(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(one for one in text.split(":") if one))
 
 
-def _versions_needed(elf: Any) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _versions_needed(elf: Any) -> Iterator[tuple[str, tuple[tuple[str, bool], ...]]]:
     section = elf.get_section_by_name(".gnu.version_r")
     for need, names in section.iter_versions() if section else ():
-        yield need.name, tuple(name.name for name in names)
+        yield need.name, tuple((name.name, bool(name["vna_flags"] & WEAK)) for name in names)
 
 
 def _versions_defined(elf: Any) -> Iterator[str]:

@@ -20,11 +20,19 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from nixpy.libraries.elf import DamagedElf, Elf, read_elf
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 Reader: TypeAlias = "Callable[[str], Elf | None]"
 
-__all__ = ["Linker", "Need", "linker_of", "needs_of", "read_cache"]
+__all__ = [
+    "LackingVersion",
+    "Linker",
+    "Need",
+    "lacking_versions",
+    "linker_of",
+    "needs_of",
+    "read_cache",
+]
 
 CACHE = "/etc/ld.so.cache"
 CACHE_MAGIC = b"glibc-ld.so.cache1.1"
@@ -67,6 +75,24 @@ class Need(NamedTuple):
     soname: str
     found: str | None
     by: str
+
+
+class LackingVersion(NamedTuple):
+    """A symbol version that an object needs and that the file found does not define.
+
+    The dynamic linker says of it: "{found}: version `{version}' not found (required by {file})".
+
+    Attributes:
+        file: the object.
+        soname: which library is to define it.
+        found: the file that was found for that.
+        version: for example ``GLIBC_2.38``.
+    """
+
+    file: str
+    soname: str
+    found: str
+    version: str
 
 
 def linker_of(program: str) -> Linker | None:
@@ -132,23 +158,82 @@ def needs_of(
         DamagedElf: the object cannot be read.
         OSError: the object cannot be read.
     """
+    known = dict(loaded or {})
+    return tuple(
+        need
+        for _, _, needs in _walk(path, linker, library_path, known, above, read)
+        for need in needs
+    )
+
+
+def lacking_versions(
+    path: str,
+    linker: Linker,
+    *,
+    library_path: Sequence[str] = (),
+    loaded: Mapping[str, str] | None = None,
+    above: tuple[str, ...] = (),
+    read: Reader = read_elf,
+) -> tuple[LackingVersion, ...]:
+    """Return the symbol versions that an object, or what it loads, needs and does not get.
+
+    As the dynamic linker has it, a weak one may be absent, and a library that defines no versions
+    at all is taken as it is. Of a soname that is missing nothing is said.
+
+    The arguments, and what is raised, are those of :func:`needs_of`.
+    """
+    known = dict(loaded or {})
+    # A version may be needed of a library that comes later: all are found first.
+    objects = [
+        (file, elf) for file, elf, _ in _walk(path, linker, library_path, known, above, read)
+    ]
+    return tuple(
+        LackingVersion(file, soname, known[soname], version)
+        for file, elf in objects
+        for soname, versions in elf.versions_needed
+        if soname in known and (defined := _defined(known[soname], read))
+        for version in versions
+        if version not in defined and version not in dict(elf.weak_versions_needed).get(soname, ())
+    )
+
+
+def _defined(path: str, read: Reader) -> frozenset[str]:
+    """Return the symbol versions that a file defines; none for one that cannot be read."""
+    try:
+        elf = read(path)
+    except (OSError, DamagedElf):
+        return frozenset()
+    return frozenset(elf.versions_defined) if elf else frozenset()
+
+
+def _walk(
+    path: str,
+    linker: Linker,
+    library_path: Sequence[str],
+    known: dict[str, str],
+    above: tuple[str, ...],
+    read: Reader,
+) -> Iterator[tuple[str, Elf, tuple[Need, ...]]]:
+    """Yield an object and all that it loads, in that order, each with what it needs.
+
+    ``known`` are paths by soname of what is loaded; what is found is added.
+    """
     first = read(path)
     if first is None:
-        return ()
-    known = dict(loaded or {})
+        return
     if first.soname:
         known.setdefault(first.soname, path)
     pending: list[tuple[str, Elf, tuple[str, ...]]] = [(path, first, above)]
-    found: list[Need] = []
     while pending:
         file, elf, inherited = pending.pop(0)
         rpath = () if elf.runpath else (*_expanded(elf.rpath, file, elf), *inherited)
+        needs: list[Need] = []
         for soname in elf.needed:
             if soname in known:
-                found.append(Need(file, soname, known[soname], "loaded"))
+                needs.append(Need(file, soname, known[soname], "loaded"))
                 continue
             where, by = _search(soname, file, elf, rpath, linker, library_path, read)
-            found.append(Need(file, soname, where, by))
+            needs.append(Need(file, soname, where, by))
             if where is None:
                 continue
             known[soname] = where
@@ -157,7 +242,7 @@ def needs_of(
                 if below.soname:
                     known.setdefault(below.soname, where)
                 pending.append((where, below, rpath))
-    return tuple(found)
+        yield file, elf, tuple(needs)
 
 
 def _search(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Distribution", "LibraryNeed", "kept_scan", "library_needs", "scan"]
 
-SCHEMA = 1
+SCHEMA = 2
 
 Files = dict[str, Elf]
 """ELF files by their absolute paths."""
