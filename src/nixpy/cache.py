@@ -40,7 +40,7 @@ __all__ = [
     "write_private",
 ]
 
-SCHEMA = "2"
+SCHEMA = "3"
 """The version of everything in this tree; ``direnvrc`` has the same number."""
 
 LONGEST_SLOT = 200
@@ -66,6 +66,7 @@ class Entry(NamedTuple):
         marker_mtime: modification time of that marker in nanoseconds, or -1.
         inputs: everything observed.
         operations: the environment.
+        scope: what the marker must say of libraries.
         watches: pairs of ``DIRENV_WATCHES`` before and after, as direnv printed them for these
             very modification times.
     """
@@ -83,6 +84,7 @@ class Entry(NamedTuple):
     inputs: tuple[Input, ...]
     operations: Environment
     watches: tuple[tuple[str, str], ...] = ()
+    scope: str = ""
 
 
 def slot(arguments: Sequence[str]) -> str | None:
@@ -209,7 +211,7 @@ def _fields(entry: Entry) -> Iterator[str]:
     yield from entry[:5]
     yield from string_fields(entry.rests_on)
     yield from string_fields(entry.passed_over)
-    yield from (entry.prefix, entry.synced, str(entry.marker_mtime))
+    yield from (entry.prefix, entry.synced, entry.scope, str(entry.marker_mtime))
     yield from input_fields(entry.inputs)
     yield from operation_fields(entry.operations)
     yield str(len(entry.watches))
@@ -220,7 +222,8 @@ def _fields(entry: Entry) -> Iterator[str]:
 def _entry(fields: Iterator[str]) -> Entry:
     version, root, fingerprint, manager, reason = (next(fields) for _ in range(5))
     rests_on, passed_over = read_strings(fields), read_strings(fields)
-    prefix, synced, marker_mtime = next(fields), next(fields), int(next(fields))
+    prefix, synced, scope = (next(fields) for _ in range(3))
+    marker_mtime = int(next(fields))
     inputs = read_inputs(fields)
     operations = read_operations(fields)
     watches = tuple((next(fields), next(fields)) for _ in range(int(next(fields))))
@@ -238,6 +241,7 @@ def _entry(fields: Iterator[str]) -> Entry:
         inputs,
         operations,
         watches,
+        scope,
     )
 
 

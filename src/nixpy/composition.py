@@ -33,6 +33,7 @@ def compose(
     dev_shell: Environment | None = None,
     activation: Environment | None = None,
     outer: str = "",
+    libraries: Environment | None = None,
 ) -> tuple[Environment, tuple[str, ...]]:
     """Return the environment of a project once it is synced, and lines to say of it.
 
@@ -44,12 +45,17 @@ def compose(
         dev_shell: what the dev shell changes.
         activation: what activating the conda environment changes besides conda's own variables.
         outer: the conda prefix that the caller has in force, and that this one replaces.
+        libraries: what supplies missing libraries, instead of the dev shell's own
+            ``LD_LIBRARY_PATH``; ``None`` where that stays as it is.
 
     Raises:
         EnvironmentUnusable: a path has a colon, which ``PATH`` cannot hold.
     """
     front = [os.path.join(project.root, one) for one in options.path]
     behind, operations = _without_path(dev_shell)
+    if plan and libraries is not None:
+        operations = [one for one in operations if one.name != "LD_LIBRARY_PATH"]
+        operations += libraries.operations
     notices: tuple[str, ...] = ()
     if plan and plan.conda:
         of_scripts, changed = _without_path(activation)

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from nixpy.decision import Decision
     from nixpy.environment import Environment
     from nixpy.inputs import ObservedFiles
+    from nixpy.libraries.record import Supply
     from nixpy.managers import CondaPlan
     from nixpy.managers.mamba.activation import Activation
     from nixpy.manifests.survey import Survey
@@ -107,6 +108,8 @@ def derive(
     environ: Mapping[str, str],
     platform: str,
     activations: Callable[[str], Activation | None] = lambda _: None,
+    libraries: Callable[[str], Supply | None] = lambda _: None,
+    observed: tuple[Input, ...] = (),
 ) -> Derivation:
     """Return all that follows from a project's files and variables; nothing is synced.
 
@@ -119,6 +122,8 @@ def derive(
         environ: the caller's environment, without any that nixpy has put in force.
         platform: :data:`sys.platform`.
         activations: returns what activating a conda prefix came to when it was last captured.
+        libraries: returns what supplies a prefix with libraries, as it was last found out.
+        observed: what the options rest on besides files.
 
     Raises:
         NixpyError: manifests are malformed, or no rule of the decision holds.
@@ -135,37 +140,31 @@ def derive(
     found = survey(root, options, files=files, environ=within, platform=platform)
     decision = decide(found, options)
     request = _request(found, options, dev_shell.interpreter if dev_shell else None)
-    extra: list[Input] = []
-    plan = None
-    activation: Environment | None = None
-    outer = ""
+    planned = _Planned()
     if decision.manager == "mamba":
-        conda = conda_plan(found, decision, request, files=files, environ=within, platform=platform)
-        prefix = conda_prefix(
+        planned = _planned_conda(
+            project,
             options,
-            project.root,
-            conda.name,
-            conda.configuration,
-            environ=environ,
-            platform=platform,
+            found,
+            decision,
+            request,
+            files,
+            environ,
+            within,
+            platform,
+            activations,
         )
-        shown_name = conda.name if options.venv == NAMED else prefix
-        conda = replace(conda, shown_name=shown_name)
-        plan = _plan(project, options, found, decision, prefix, conda)
-        # Where this environment is in force already, what matters is what was before it.
-        in_force = os.path.realpath(environ.get("CONDA_PREFIX", "")) == prefix
-        caller = before_direnv(environ) if in_force else environ
-        outer = outer_environment(caller, prefix)
-        kept = activations(prefix)
-        activation = kept.environment if kept else None
-        extra += activation_inputs(prefix, outer)
-        extra += conda_variables(caller)
-        extra += (observe_variable(name, environ) for name in conda.configuration.variables)
     elif decision.manager != "none":
         prefix = virtual_prefix(options, found.root, environ, platform)
-        plan = _plan(project, options, found, decision, prefix)
+        virtual = _plan(project, options, found, decision, prefix)
         if decision.install == "foreign lock":
-            plan = replace(plan, export=export_of(decision.rests_on[0], options, files))
+            virtual = replace(virtual, export=export_of(decision.rests_on[0], options, files))
+        planned = _Planned(virtual)
+    plan = planned.plan
+    extra = [*observed, *planned.inputs]
+    supply = libraries(plan.prefix) if plan else None
+    if supply:
+        extra += supply.inputs
     if plan:
         extra.append(observe_program(find_uv(within, plan.prefix)))
         extra.append(Input("text", "plan", _plan_text(plan, decision, request, found.root)))
@@ -184,8 +183,9 @@ def derive(
         found,
         plan,
         dev_shell=dev_shell.environment if dev_shell else None,
-        activation=activation,
-        outer=outer,
+        activation=planned.activation,
+        outer=planned.outer,
+        libraries=supply.environment if supply else None,
     )
     if decision.install == "editable" and found.pyproject and found.pyproject.poetry_groups:
         names = ", ".join(found.pyproject.poetry_groups)
@@ -205,9 +205,58 @@ def derive(
         synced=_sync_fingerprint(inputs, found.root),
         environment=environment,
         notices=notices,
-        outer=outer,
+        outer=planned.outer,
         source=source,
         dev_shell=dev_shell,
+    )
+
+
+class _Planned(NamedTuple):
+    """What a manager is to do, and for conda what activating its environment changes."""
+
+    plan: Plan | None = None
+    activation: Environment | None = None
+    outer: str = ""
+    inputs: tuple[Input, ...] = ()
+
+
+def _planned_conda(
+    project: Project,
+    options: Options,
+    found: Survey,
+    decision: Decision,
+    request: Request,
+    files: ObservedFiles,
+    environ: Mapping[str, str],
+    within: Mapping[str, str],
+    platform: str,
+    activations: Callable[[str], Activation | None],
+) -> _Planned:
+    conda = conda_plan(found, decision, request, files=files, environ=within, platform=platform)
+    prefix = conda_prefix(
+        options,
+        project.root,
+        conda.name,
+        conda.configuration,
+        environ=environ,
+        platform=platform,
+    )
+    shown_name = conda.name if options.venv == NAMED else prefix
+    conda = replace(conda, shown_name=shown_name)
+    # Where this environment is in force already, what matters is what was before it.
+    in_force = os.path.realpath(environ.get("CONDA_PREFIX", "")) == prefix
+    caller = before_direnv(environ) if in_force else environ
+    outer = outer_environment(caller, prefix)
+    kept = activations(prefix)
+    return _Planned(
+        _plan(project, options, found, decision, prefix, conda),
+        kept.environment if kept else None,
+        outer,
+        (
+            *activation_inputs(prefix, outer),
+            *conda_variables(caller),
+            *(observe_variable(name, environ) for name in conda.configuration.variables),
+        ),
     )
 
 

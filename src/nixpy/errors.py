@@ -10,6 +10,7 @@
     ├── EnvironmentUnusable     1  the prefix cannot be made, used or put on PATH
     ├── SyncFailed              1  a manager ended with an error
     ├── DevShellFailed          1  Nix could not evaluate or build the dev shell
+    ├── LibrariesFailed         1  shared libraries could not be supplied
     ├── LockTimeout             1  somebody else syncs for too long
     ├── InterpreterNotFound     3  no candidate satisfies the request
     └── ToolMissing             3  a tool that is needed is not there
@@ -28,6 +29,7 @@ __all__ = [
     "DevShellFailed",
     "EnvironmentUnusable",
     "InterpreterNotFound",
+    "LibrariesFailed",
     "LockTimeout",
     "ManifestError",
     "NixpyError",
@@ -133,6 +135,10 @@ class DevShellFailed(NixpyError):  # noqa: N818
         self.log = log
         self.is_absent = is_absent
         self.inputs: tuple[Input, ...] = ()
+
+
+class LibrariesFailed(NixpyError):  # noqa: N818
+    """Shared libraries that packages need could not be supplied as the options ask for it."""
 
 
 class LockTimeout(NixpyError):  # noqa: N818

@@ -41,7 +41,7 @@ def revalidated(entry: Entry, root: str, environ: Mapping[str, str]) -> Entry | 
         if not seen.is_same(one):
             return None
         now.append(seen)
-    if entry.prefix and not is_synced_to(entry.prefix, entry.synced):
+    if entry.prefix and not is_synced_to(entry.prefix, entry.synced, entry.scope):
         return None
     mtime = marker_mtime(entry.prefix) if entry.prefix else NO_TIME
     if tuple(now) == entry.inputs and mtime == entry.marker_mtime:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Marker",
+    "interpreter_of",
     "is_conda",
     "is_synced_to",
     "is_usable",
@@ -29,6 +30,7 @@ __all__ = [
     "marker_path",
     "packages_mtime",
     "read_marker",
+    "scope_of",
     "was_changed_by_hand",
     "write_marker",
 ]
@@ -46,6 +48,7 @@ class Marker(NamedTuple):
         manager: what made it.
         interpreter: identity of the base interpreter (:func:`nixpy.inputs.observe_program`).
         root: real path of the workspace or project that it is for.
+        scope: what was done to its files for libraries: a scope and a farm; empty for nothing.
     """
 
     state: State
@@ -55,6 +58,7 @@ class Marker(NamedTuple):
     manager: str
     interpreter: str
     root: str
+    scope: str = ""
 
 
 def marker_path(prefix: str) -> str:
@@ -69,9 +73,9 @@ def read_marker(prefix: str) -> Marker | None:
             fields = cache.decode(file.read())
         if fields is None:
             return None
-        state, fingerprint, path, mtime, manager, interpreter, root = fields
-        return Marker(state, fingerprint, path, int(mtime), manager, interpreter, root)  # type: ignore[arg-type]
-    except (OSError, ValueError):
+        state, fingerprint, path, mtime, *others = fields
+        return Marker(state, fingerprint, path, int(mtime), *others)  # type: ignore[arg-type]
+    except (OSError, ValueError, TypeError):
         return None
 
 
@@ -84,6 +88,12 @@ def write_marker(marker: Marker) -> None:
     path = marker_path(marker.prefix)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     cache.write_private(path, cache.encode(map(str, marker)))
+
+
+def scope_of(prefix: str) -> str:
+    """Return what was done to the files of a prefix for libraries; empty for nothing."""
+    marker = read_marker(prefix) if prefix else None
+    return marker.scope if marker else ""
 
 
 def marker_mtime(prefix: str) -> int:
@@ -101,8 +111,17 @@ def is_conda(prefix: str) -> bool:
 
 def is_usable(prefix: str) -> bool:
     """Return whether a prefix's interpreter can be run; a conda prefix may have none."""
-    python = f"{prefix}/bin/python"
+    python = interpreter_of(prefix)
     return os.access(python, os.X_OK) or (not os.path.lexists(python) and is_conda(prefix))
+
+
+def interpreter_of(prefix: str) -> str:
+    """Return the path that leads to the interpreter of a prefix.
+
+    That is ``bin/python``, or what a launcher there starts (:mod:`nixpy.libraries.launcher`).
+    """
+    launched = f"{prefix}/.nixpy/python"
+    return launched if os.path.lexists(launched) else f"{prefix}/bin/python"
 
 
 def packages_mtime(prefix: str) -> int:
@@ -132,13 +151,18 @@ def was_changed_by_hand(prefix: str) -> bool:
     return marker is not None and marker.packages_mtime != packages_mtime(prefix)
 
 
-def is_synced_to(prefix: str, fingerprint: str) -> bool:
-    """Whether the last sync of a prefix ended, at its path, with its interpreter, and to this."""
+def is_synced_to(prefix: str, fingerprint: str, scope: str | None = None) -> bool:
+    """Whether the last sync of a prefix ended, at its path, with its interpreter, and to this.
+
+    With ``scope``, also whether nothing else was done to its files for libraries since.
+    """
     marker = read_marker(prefix)
     if marker is None or marker.state != "synced" or marker.fingerprint != fingerprint:
+        return False
+    if scope is not None and marker.scope != scope:
         return False
     return (
         marker.prefix == prefix
         and is_usable(prefix)
-        and marker.interpreter == observe_program(f"{prefix}/bin/python").value
+        and marker.interpreter == observe_program(interpreter_of(prefix)).value
     )

@@ -27,8 +27,12 @@ CondaEngine: TypeAlias = Literal["auto", "command", "rattler"]
 Lock: TypeAlias = Literal["update", "locked", "frozen"]
 Sync: TypeAlias = Literal["auto", "manual"]
 ShellHook: TypeAlias = Literal["cache", "skip"]
-Kind: TypeAlias = Literal["choice", "text", "text or false", "texts", "boolean", "variables"]
-Value: TypeAlias = "str | bool | tuple[str, ...] | tuple[tuple[str, str], ...]"
+LibraryScope: TypeAlias = Literal["auto", "shell", "python", "rpath"]
+ExtrasByVersion: TypeAlias = "tuple[tuple[str, tuple[str, ...]], ...]"
+Kind: TypeAlias = Literal[
+    "choice", "text", "text or false", "texts", "boolean", "variables", "choice or extras"
+]
+Value: TypeAlias = "str | bool | tuple[str, ...] | tuple[tuple[str, str], ...] | ExtrasByVersion"
 
 
 class OptionKey(NamedTuple):
@@ -36,7 +40,8 @@ class OptionKey(NamedTuple):
 
     ``pattern`` is what a text (or each text of several) must match, in the common ground of
     Python's and ECMAScript's regular expressions, and ``expected`` says so in words.
-    ``separator`` divides the texts of a variable or of a flag given as one text.
+    ``separator`` divides the texts of a variable or of a flag given as one text; with ``or_one`` a
+    file may give one text instead of an array of one.
     """
 
     name: str
@@ -47,6 +52,7 @@ class OptionKey(NamedTuple):
     pattern: str = ""
     expected: str = ""
     separator: str = ","
+    or_one: bool = False
 
     @property
     def variable(self) -> str:
@@ -62,6 +68,10 @@ class OptionKey(NamedTuple):
 _ANY_TEXT = r"^[^\u0000]+(?![\s\S])"
 _NAME = r"^[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?(?![\s\S])"
 _NOT_EMPTY = "expected a text that is not empty and without NUL"
+_ATTRIBUTE = r"^[A-Za-z_][A-Za-z0-9_'-]*(?:\.[A-Za-z_][A-Za-z0-9_'-]*)*(?![\s\S])"
+
+EXTRA_NAME = _NAME
+CUDA_VERSION = r"^(?:[0-9]+(?:\.[0-9]+)?|none)(?![\s\S])"
 
 VARIABLE_NAME = r"^[A-Za-z_][A-Za-z0-9_]*(?![\s\S])"
 VARIABLE_VALUE = r"^[^\u0000]*(?![\s\S])"
@@ -199,6 +209,43 @@ OPTION_KEYS: tuple[OptionKey, ...] = (
         expected=_NOT_EMPTY,
         separator=" ",
     ),
+    OptionKey(
+        "libraries",
+        "texts",
+        ("auto",),
+        "Shared libraries for packages that miss them: what the nixpkgs in flake.lock has of them "
+        "(auto), none (off), or those of the attributes of nixpkgs that are named; with `auto` "
+        "among them, both.",
+        pattern=_ATTRIBUTE,
+        expected="expected auto, off or an attribute of nixpkgs",
+        or_one=True,
+    ),
+    OptionKey(
+        "library-scope",
+        "choice",
+        "auto",
+        "Who finds them: every program (shell: LD_LIBRARY_PATH), the environment's Python alone "
+        "(python), the files that need them alone (rpath: patched); auto is shell, and python "
+        "where host programs would break.",
+        choices=("auto", "shell", "python", "rpath"),
+    ),
+    OptionKey(
+        "nixpkgs",
+        "text",
+        None,
+        "The flake input that libraries are taken from, as flake.lock names it; `a/b` is the input "
+        "b of a; by default `nixpkgs`.",
+        pattern=_ANY_TEXT,
+        expected=_NOT_EMPTY,
+    ),
+    OptionKey(
+        "cuda",
+        "choice or extras",
+        "auto",
+        "Whether CUDA's driver libraries are found (auto) or left out (off); or extras by the "
+        'highest CUDA version that the driver can do: `{ "12.8" = ["cu128"], none = ["cpu"] }`.',
+        choices=("auto", "off"),
+    ),
     OptionKey("env", "variables", (), "Variables to set in the environment.", separator="\n"),
     OptionKey(
         "path",
@@ -230,7 +277,10 @@ _TRUE = frozenset({"1", "true", "t", "yes", "y", "on"})
 _FALSE = frozenset({"0", "false", "f", "no", "n", "off"})
 
 _BOOKKEEPING = frozenset(
-    {"NIXPY_PROJECT", "NIXPY_STALE", "NIXPY_RESTORE", "NIXPY_DEBUG", "NIXPY_SHELL_TIMEOUT"}
+    {
+        *("NIXPY_PROJECT", "NIXPY_STALE", "NIXPY_RESTORE", "NIXPY_DEBUG", "NIXPY_SHELL_TIMEOUT"),
+        "NIXPY_CALLERS_LIBRARY_PATH",
+    }
 )
 
 
@@ -240,8 +290,10 @@ class Options:
 
     ``extras`` and ``groups`` of the single word ``all`` mean all; ``groups`` are additional to
     the manager's default groups; ``exact`` of None leaves it to the decision; ``venv`` is
-    ``central``, ``named`` or a path; ``flake`` of None means what there is; ``path``,
-    ``requirements`` and ``environment`` are paths, relative to the project's root or absolute.
+    ``central``, ``named`` or a path; ``libraries`` holds attributes of nixpkgs and ``auto``, or
+    ``off``; ``cuda`` may be pairs of a version, or ``none``, and extras; ``flake`` of None means
+    what there is; ``path``, ``requirements`` and ``environment`` are paths, relative to the
+    project's root or absolute.
     ``origins`` says for each key who set it: ``flag --python``, ``variable NIXPY_PYTHON``,
     ``pyproject.toml: tool.nixpy.python``, ``default``; it is no part of equality.
     """
@@ -262,6 +314,10 @@ class Options:
     shell_hook: ShellHook = "cache"
     shell_exclude: tuple[str, ...] = ()
     nix_options: tuple[str, ...] = ()
+    libraries: tuple[str, ...] = ("auto",)
+    library_scope: LibraryScope = "auto"
+    nixpkgs: str | None = None
+    cuda: Literal["auto", "off"] | ExtrasByVersion = "auto"
     env: tuple[tuple[str, str], ...] = ()
     path: tuple[str, ...] = ()
     watch: tuple[str, ...] = ()
@@ -289,6 +345,10 @@ class _Values(TypedDict, total=False):
     shell_hook: ShellHook
     shell_exclude: tuple[str, ...]
     nix_options: tuple[str, ...]
+    libraries: tuple[str, ...]
+    library_scope: LibraryScope
+    nixpkgs: str | None
+    cuda: Literal["auto", "off"] | ExtrasByVersion
     env: tuple[tuple[str, str], ...]
     path: tuple[str, ...]
     watch: tuple[str, ...]
@@ -437,7 +497,9 @@ def _typed_entry(table: Table, key: OptionKey) -> Value | None:
     if key.kind == "text or false" and table.is_false(key.name):
         return False
     if key.kind == "texts":
-        return table.strings(key.name, check=_check(key))
+        return table.strings(key.name, check=_check(key), or_one=key.or_one)
+    if key.kind == "choice or extras" and table.is_table(key.name):
+        return table.arrays_by_key(key.name, check_key=_version_fault, check=_extra_fault)
     if key.kind == "variables":
         return table.strings_by_key(key.name, check_key=_name_fault, check=_value_fault)
     return table.string(key.name, check=_check(key))
@@ -447,6 +509,8 @@ def _value(key: OptionKey, given: object, where: str, faults: list[str]) -> Valu
     """Return what a flag or variable gives; None after a fault."""
     if key.kind == "variables":
         return _pairs(key, given, where, faults)
+    if key.kind == "choice or extras" and given not in key.choices:
+        return _extras_by_version(given, where, faults)
     if key.kind == "texts":
         return _texts(key, given, where, faults)
     if key.kind == "boolean":
@@ -509,6 +573,32 @@ def _pairs(
     return tuple(found.items()) if good else None
 
 
+def _extras_by_version(given: object, where: str, faults: list[str]) -> ExtrasByVersion | None:
+    """Return the pairs of a mapping, or of a text ``12.8=cu128+more,none=cpu``."""
+    items: list[tuple[object, object]]
+    if isinstance(given, str) and "=" in given:
+        items = [
+            (version.strip(), extras.split("+") if extras else ())
+            for version, _, extras in (one.partition("=") for one in _split(given, ","))
+        ]
+    elif isinstance(given, Mapping):
+        items = list(given.items())
+    else:
+        faults.append(f"{where}: expected auto, off or VERSION=EXTRA,…, got {given!r}")
+        return None
+    found: list[tuple[str, tuple[str, ...]]] = []
+    count = len(faults)
+    for version, extras in items:
+        texts = () if isinstance(extras, str) or not isinstance(extras, Sequence) else extras
+        what = _version_fault(str(version))
+        whats = [what, *(_extra_fault(str(extra)) for extra in texts)]
+        if texts is not extras:
+            whats.append(f"expected several extras, got {extras!r}")
+        faults.extend(f"{where}: {version}: {one}" for one in whats if one)
+        found.append((str(version), tuple(map(str, texts))))
+    return tuple(found) if len(faults) == count else None
+
+
 def _pair(item: object) -> tuple[str, str, str]:
     if isinstance(item, Sequence) and len(item) == 2:  # noqa: PLR2004 - a pair
         name, value = item
@@ -524,7 +614,7 @@ def _split(text: str, separator: str) -> tuple[str, ...]:
 
 def _check(key: OptionKey) -> Check:
     def check(text: str) -> str | None:
-        if key.kind == "choice":
+        if key.choices:
             if text in key.choices:
                 return None
             return (
@@ -542,6 +632,15 @@ def _name_fault(name: str) -> str | None:
     if re.search(VARIABLE_NAME, name):
         return None
     return f"expected the name of a variable (letters, digits, underscores), got {name!r}"
+
+
+def _version_fault(version: str) -> str | None:
+    is_one = re.search(CUDA_VERSION, version)
+    return None if is_one else f'expected a version like "12.8", or none, got {version!r}'
+
+
+def _extra_fault(extra: str) -> str | None:
+    return None if re.search(EXTRA_NAME, extra) else f"expected the name of an extra, got {extra!r}"
 
 
 def _value_fault(value: str) -> str | None:

@@ -5,7 +5,14 @@ from __future__ import annotations
 import json
 import os
 
-from nixpy.options import OPTION_KEYS, VARIABLE_NAME, VARIABLE_VALUE, OptionKey
+from nixpy.options import (
+    CUDA_VERSION,
+    EXTRA_NAME,
+    OPTION_KEYS,
+    VARIABLE_NAME,
+    VARIABLE_VALUE,
+    OptionKey,
+)
 
 __all__ = ["SCHEMA_PATH", "json_schema", "schema_text"]
 
@@ -42,7 +49,21 @@ def _shape(key: OptionKey) -> dict[str, object]:
     if key.kind == "boolean":
         return {"type": "boolean"}
     if key.kind == "texts":
-        return {"type": "array", "items": {"type": "string", "pattern": key.pattern}}
+        item: dict[str, object] = {"type": "string", "pattern": key.pattern}
+        several: dict[str, object] = {"type": "array", "items": item}
+        return {"anyOf": [item, several]} if key.or_one else several
+    if key.kind == "choice or extras":
+        extras = {"type": "array", "items": {"type": "string", "pattern": EXTRA_NAME}}
+        return {
+            "anyOf": [
+                {"type": "string", "enum": list(key.choices)},
+                {
+                    "type": "object",
+                    "propertyNames": {"pattern": CUDA_VERSION},
+                    "additionalProperties": extras,
+                },
+            ]
+        }
     if key.kind == "variables":
         return {
             "type": "object",

@@ -19,14 +19,31 @@ from nixpy.derivation import derive, settled
 from nixpy.directories import nixpy_directory
 from nixpy.direnv import before_direnv
 from nixpy.environment import Environment, Set
-from nixpy.errors import DevShellFailed, NixpyError, SyncFailed, one_line
+from nixpy.errors import (
+    DevShellFailed,
+    EnvironmentUnusable,
+    LibrariesFailed,
+    NixpyError,
+    SyncFailed,
+    one_line,
+)
 from nixpy.freshness import keep_entry
 from nixpy.inputs import Input, ObservedFiles
+from nixpy.libraries.cuda.driver import driver_inputs, extras_for, kept_driver
+from nixpy.libraries.request import Request
+from nixpy.libraries.scope import undo_scope
+from nixpy.libraries.supply import Libraries
 from nixpy.lock import Held, environment_lock, lock_path, longest_wait
 from nixpy.managers.mamba.activation import Activations
 from nixpy.managers.prefix import Prefix
 from nixpy.manifests.survey import survey
-from nixpy.marker import is_synced_to, is_usable, marker_mtime, was_changed_by_hand
+from nixpy.marker import (
+    is_synced_to,
+    is_usable,
+    marker_mtime,
+    scope_of,
+    was_changed_by_hand,
+)
 from nixpy.nix.kept import DevShells
 from nixpy.nix.source import find_source
 from nixpy.options import load_options
@@ -147,6 +164,13 @@ class Resolver:
         self.activations = Activations(
             runner=self.runner, report=report, show=show, cache=self.cache
         )
+        self.libraries = Libraries(
+            runner=self.runner,
+            report=report,
+            cache=self.cache,
+            state=nixpy_directory("state", environ, platform),
+            platform=platform,
+        )
         self.dev_shells = DevShells(
             environ=before_direnv(self.environ),
             runner=self.runner,
@@ -170,7 +194,7 @@ class Resolver:
         files = ObservedFiles()
         derivation = None
         synced = False
-        failure: DevShellFailed | None = None
+        failure: DevShellFailed | LibrariesFailed | None = None
         try:
             if sync != "never":
                 failure = self._bring_dev_shell_up_to_date(project, flags, files, sync)
@@ -178,11 +202,16 @@ class Resolver:
             if derivation.plan and not self._is_in_order(derivation, sync):
                 derivation, synced = self._sync(project, flags, derivation, force=sync != "auto")
             derivation = self._with_activation(project, flags, derivation)
+            if sync != "never":
+                try:
+                    derivation = self._with_libraries(project, flags, derivation, sync)
+                except LibrariesFailed as error:
+                    failure = failure or error
         except NixpyError as error:
             seen = derivation.inputs if derivation else files.inputs
             return self._last_good(project, derivation, seen, error)
         if failure:
-            return _without_today_s_dev_shell(project, derivation, failure)
+            return _without_today_s(failure, project, derivation)
         self._keep(project, derivation)
         decision = derivation.decision
         return Resolution(
@@ -221,6 +250,7 @@ class Resolver:
         files = files or ObservedFiles()
         options, source = self._options(project, flags, files)
         dev_shell = self.dev_shells.kept(project.root, source, options) if source else None
+        options, observed = self._with_extras(options)
         return derive(
             project,
             options,
@@ -230,6 +260,8 @@ class Resolver:
             environ=self.environ,
             platform=self.platform,
             activations=lambda prefix: self.activations.kept(project.root, prefix),
+            libraries=lambda prefix: self.libraries.kept(project.root, prefix, options),
+            observed=observed,
         )
 
     def survey(self, project: Project, flags: Mapping[str, object]) -> tuple[Survey, Options]:
@@ -245,6 +277,22 @@ class Resolver:
         found = survey(project.root, options, files=files, environ=environ, platform=self.platform)
         return found, options
 
+    def restore_libraries(self, prefix: str) -> tuple[str, ...]:
+        """Make the files of an environment what they were before libraries; return their paths.
+
+        Raises:
+            EnvironmentUnusable: they cannot be written.
+        """
+        with self._locked(prefix):
+            try:
+                return undo_scope(prefix)
+            except OSError as error:
+                raise EnvironmentUnusable(
+                    f"cannot be restored: {error.strerror}",
+                    where=str(error.filename or prefix),
+                    next="Make it writable, or remove the environment and sync.",
+                ) from None
+
     def _with_activation(
         self, project: Project, flags: Mapping[str, object], derivation: Derivation
     ) -> Derivation:
@@ -255,6 +303,41 @@ class Resolver:
         environ = derivation.within_dev_shell(before_direnv(self.environ))
         found = self.activations.bring_up_to_date(project.root, plan, derivation.outer, environ)
         return settled(derivation, self.derive(project, flags)) if found else derivation
+
+    def _with_libraries(
+        self,
+        project: Project,
+        flags: Mapping[str, object],
+        derivation: Derivation,
+        sync: SyncMode,
+    ) -> Derivation:
+        """Return a derivation that has the libraries which its environment misses today.
+
+        Raises:
+            LibrariesFailed: they cannot be supplied.
+        """
+        plan = derivation.plan
+        if plan is None:
+            return derivation
+        request = library_request(project.root, derivation, self.environ)
+        is_due = sync == "always" or not self.libraries.is_current(request)
+        if not is_due or (sync == "auto" and derivation.options.sync == "manual"):
+            return derivation
+        with self._locked(plan.prefix) as held:
+            keep_open = () if held.descriptor < 0 else (held.descriptor,)
+            changed = self.libraries.bring_up_to_date(
+                request, keep_open=keep_open, force=sync == "always"
+            )
+        return settled(derivation, self.derive(project, flags)) if changed else derivation
+
+    def _with_extras(self, options: Options) -> tuple[Options, tuple[Input, ...]]:
+        """Return options with the extras for the CUDA driver, and what that rests on."""
+        if isinstance(options.cuda, str):
+            return options, ()
+        environ = before_direnv(self.environ)
+        driver = kept_driver(self.cache, environ, self.runner)
+        extras = (*options.extras, *extras_for(options.cuda, driver))
+        return replace(options, extras=tuple(dict.fromkeys(extras))), driver_inputs(environ)
 
     def _options(
         self, project: Project, flags: Mapping[str, object], files: ObservedFiles
@@ -374,6 +457,10 @@ class Resolver:
         source = derivation.source
         if source and not self.dev_shells.is_current(project.root, source, derivation.options):
             return
+        if prefix and not self.libraries.is_current(
+            library_request(project.root, derivation, self.environ)
+        ):
+            return
         decision = derivation.decision
         entry = cache.Entry(
             version=__version__,
@@ -388,6 +475,7 @@ class Resolver:
             marker_mtime=marker_mtime(prefix) if prefix else -1,
             inputs=derivation.inputs,
             operations=derivation.environment,
+            scope=scope_of(prefix),
         )
         try:
             keep_entry(directory, self.cache, entry)
@@ -441,14 +529,32 @@ def _was_synced(prefix: str) -> bool:
     return marker is not None and marker.state == "synced" and one.runs()
 
 
-def _without_today_s_dev_shell(
-    project: Project, derivation: Derivation, failure: DevShellFailed
+def library_request(root: str, derivation: Derivation, environ: Mapping[str, str]) -> Request:
+    """Return the request for the libraries of a project that has an environment."""
+    assert derivation.plan is not None
+    source, dev_shell = derivation.source, derivation.dev_shell
+    flake = source.file if source and source.is_flake else None
+    if flake is None and os.path.exists(f"{root}/flake.lock"):
+        flake = "."
+    return Request(
+        root=root,
+        prefix=derivation.plan.prefix,
+        options=derivation.options,
+        flake=flake,
+        dev_shell=dev_shell.environment if dev_shell else Environment(),
+        environ=before_direnv(environ),
+    )
+
+
+def _without_today_s(
+    failure: DevShellFailed | LibrariesFailed, project: Project, derivation: Derivation
 ) -> Resolution:
-    """Return an environment whose Python part is today's, and whose dev shell is the last good."""
+    """Return an environment whose Python is today's, and what failed is the last good one's."""
     decision = derivation.decision
     stale = one_line(failure)
     operations = (*derivation.environment.operations, Set("NIXPY_STALE", stale))
-    inputs = {one[:2]: one for one in (*derivation.inputs, *failure.inputs)}
+    seen = failure.inputs if isinstance(failure, DevShellFailed) else ()
+    inputs = {one[:2]: one for one in (*derivation.inputs, *seen)}
     return Resolution(
         project=project,
         environment=Environment(operations),

@@ -25,7 +25,7 @@ import time
 
 from nixpy import cache
 from nixpy.inputs import ABSENT, MASK, NO_TIME, observe
-from nixpy.marker import marker_path
+from nixpy.marker import interpreter_of, marker_path
 from nixpy.shells import bash
 
 TYPE_CHECKING = False
@@ -135,8 +135,9 @@ def _conditions(entry: cache.Entry) -> Iterator[str]:
     # The same path may lead to another directory by now.
     yield f". -ef {bash.quote(entry.root)}"
     if entry.prefix:
-        if os.path.lexists(f"{entry.prefix}/bin/python"):
-            yield f"-x {quote(entry.prefix + '/bin/python')}"
+        python = interpreter_of(entry.prefix)
+        if os.path.lexists(python):
+            yield f"-x {quote(python)}"
         else:
             yield f"-e {quote(entry.prefix + '/conda-meta/history')}"
     if entry.marker_mtime != NO_TIME:

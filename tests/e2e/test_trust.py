@@ -31,7 +31,7 @@ def project(world: World) -> Project:
 
 
 def entry(project: Project) -> Path:
-    return Path(f"{project.world.cache}/projects{project.path}/@nixpy/2/@")
+    return Path(f"{project.world.cache}/projects{project.path}/@nixpy/3/@")
 
 
 def check_refused(project: Project) -> None:
@@ -44,11 +44,11 @@ def check_refused(project: Project) -> None:
 def test_nothing_that_a_repository_ships_is_sourced(world: World) -> None:
     project = world.project("shipped")
     project.write("requirements.txt", "")
-    below = f"nixpy/projects{project.path}/@nixpy/2/@"
+    below = f"nixpy/projects{project.path}/@nixpy/3/@"
     for folder in (
         ".direnv",
         f".cache/{below}",
-        "@nixpy/2/@",
+        "@nixpy/3/@",
         ".nixpy",
         ".venv/.nixpy",
         below,

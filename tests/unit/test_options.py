@@ -101,6 +101,9 @@ def test_nixpy_toml_has_the_keys_at_its_top() -> None:
         path = ["scripts", "/opt/bin"]
         watch = ["conf/*.ini"]
         sync = "manual"
+        libraries = "off"
+        library-scope = "rpath"
+        cuda = { "12.8" = ["cu128"], none = ["cpu"] }
         env = { A = "1", B = "" }
         """
     )
@@ -116,6 +119,9 @@ def test_nixpy_toml_has_the_keys_at_its_top() -> None:
         path=("scripts", "/opt/bin"),
         watch=("conf/*.ini",),
         sync="manual",
+        libraries=("off",),
+        library_scope="rpath",
+        cuda=(("12.8", ("cu128",)), ("none", ("cpu",))),
         env=(("A", "1"), ("B", "")),
     )
     assert options.origins["python"] == "nixpy.toml: python"
@@ -137,6 +143,20 @@ def test_nixpy_toml_has_the_keys_at_its_top() -> None:
         ("NIXPY_PATH", "bin::/opt/b in", Options(path=("bin", "/opt/b in"))),
         ("NIXPY_WATCH", "a/*,b", Options(watch=("a/*", "b"))),
         ("NIXPY_SYNC", "manual", Options(sync="manual")),
+        ("NIXPY_LIBRARIES", "off", Options(libraries=("off",))),
+        (
+            "NIXPY_LIBRARIES",
+            "auto,stdenv.cc.cc.lib",
+            Options(libraries=("auto", "stdenv.cc.cc.lib")),
+        ),
+        ("NIXPY_LIBRARY_SCOPE", "python", Options(library_scope="python")),
+        ("NIXPY_NIXPKGS", "a/nixpkgs", Options(nixpkgs="a/nixpkgs")),
+        ("NIXPY_CUDA", "off", Options(cuda="off")),
+        (
+            "NIXPY_CUDA",
+            "12.8=cu128+more, none=",
+            Options(cuda=(("12.8", ("cu128", "more")), ("none", ()))),
+        ),
         ("UV_FROZEN", "1", Options(lock="frozen")),
         ("UV_FROZEN", "off", Options()),
         ("UV_LOCKED", "T", Options(lock="locked")),
@@ -169,6 +189,7 @@ def test_our_variables_come_before_those_of_uv_and_both_before_the_file() -> Non
         ({"env": {"A": "1"}}, Options(env=(("A", "1"),))),
         ({"env": ("A=1", "B=2")}, Options(env=(("A", "1"), ("B", "2")))),
         ({"path": ("bin",)}, Options(path=("bin",))),
+        ({"cuda": {"12.8": ["a"]}}, Options(cuda=(("12.8", ("a",)),))),
     ],
 )
 def test_a_flag_is_taken_typed_or_as_text(flags: Mapping[str, object], expected: Options) -> None:
@@ -179,7 +200,25 @@ def test_a_flag_is_taken_typed_or_as_text(flags: Mapping[str, object], expected:
     ("content", "fault"),
     [
         ("extra = ['a']", "nixpy.toml: extra: unknown key; did you mean extras?"),
-        ("cuda = true", "nixpy.toml: cuda: unknown key"),
+        ("colour = true", "nixpy.toml: colour: unknown key"),
+        ("cuda = true", "nixpy.toml: cuda: expected a string, got a boolean"),
+        ("cuda = 'on'", "nixpy.toml: cuda: expected one of auto, off, got 'on'"),
+        (
+            "cuda = { '12,8' = ['a'] }",
+            'nixpy.toml: cuda."12,8": expected a version like "12.8", or none, got \'12,8\'',
+        ),
+        (
+            "cuda = { none = 'cpu' }",
+            "nixpy.toml: cuda.none: expected an array of strings, got a string",
+        ),
+        (
+            "cuda = { none = ['c u'] }",
+            "nixpy.toml: cuda.none[0]: expected the name of an extra, got 'c u'",
+        ),
+        (
+            "libraries = ['a b']",
+            "nixpy.toml: libraries[0]: expected auto, off or an attribute of nixpkgs, got 'a b'",
+        ),
         ("flake = true", "nixpy.toml: flake: expected a string, got a boolean"),
         ("extras = ['a', 1]", "nixpy.toml: extras[1]: expected a string, got an integer"),
         ("extras = 'all'", "nixpy.toml: extras: expected an array of strings, got a string"),
@@ -232,6 +271,14 @@ def test_a_fault_of_a_file_names_file_and_key(content: str, fault: str) -> None:
         ({"NIXPY_LOCK": "x"}, "NIXPY_LOCK: expected one of update, locked, frozen, got 'x'"),
         ({"NIXPY_ENV": "A"}, "NIXPY_ENV: expected NAME=value, got 'A'"),
         (
+            {"NIXPY_CUDA": "on"},
+            "NIXPY_CUDA: expected auto, off or VERSION=EXTRA,…, got 'on'",
+        ),
+        (
+            {"NIXPY_CUDA": "x=cpu"},
+            "NIXPY_CUDA: x: expected a version like \"12.8\", or none, got 'x'",
+        ),
+        (
             {"NIXPY_ENV": "1=A"},
             "NIXPY_ENV: expected the name of a variable (letters, digits, underscores), got '1'",
         ),
@@ -257,6 +304,7 @@ def test_a_fault_of_a_variable_names_it(environ: Mapping[str, str], fault: str) 
         ({"exact": 1}, "--exact: expected true or false, got 1"),
         ({"env": (("A",),)}, "--env: expected NAME=value, got ('A',)"),
         ({"env": 3}, "--env: expected NAME=value, got 3"),
+        ({"cuda": {"none": "cpu"}}, "--cuda: none: expected several extras, got 'cpu'"),
         ({"env": (("A", "\0"),)}, "--env: A: a variable cannot hold NUL"),
         ({"sync": "never"}, "--sync: expected one of auto, manual, got 'never'"),
     ],
@@ -273,7 +321,6 @@ def test_a_fault_of_a_flag_names_it(flags: Mapping[str, object], fault: str) -> 
         "NIXPY_RESTORE",
         "NIXPY_DEBUG",
         "NIXPY_TEST_MANAGER",
-        "NIXPY_CUDA",
         "NIXPY_SHELL_TIMEOUT",
         "NIXPY_WHATEVER",
     ],

@@ -27,6 +27,7 @@ OPEN, CLOSE = "<!-- options -->\n", "<!-- /options -->\n"
 
 FORMS = {
     "boolean": "true, false",
+    "choice or extras": "auto, off, table of extras by version",
     "text": "text",
     "text or false": "text, false",
     "texts": "texts",
@@ -63,6 +64,8 @@ def _values(key: OptionKey) -> str:
     form = FORMS[key.kind]
     if key.kind == "texts":
         form += f", split at `{key.separator}`"
+    if key.kind == "choice or extras":
+        form += ", `12.8=cu128,none=cpu` as flag"
     if key.kind == "variables":
         form += ", `NAME=value` as flag"
     return f"{form}; **`{key.default}`**" if key.default else form

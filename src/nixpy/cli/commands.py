@@ -14,7 +14,7 @@ from nixpy.activation import RESTORE, activation, base_environment, deactivation
 from nixpy.cli import reports
 from nixpy.cli.fast import with_watches
 from nixpy.direnv import WATCHES, watches_after
-from nixpy.errors import DevShellFailed, NixpyError, UsageError
+from nixpy.errors import DevShellFailed, LibrariesFailed, NixpyError, UsageError
 from nixpy.flags import STRICT, parse_flags
 from nixpy.freshness import revalidated, watched_paths
 from nixpy.options import OPTION_KEYS
@@ -145,6 +145,8 @@ def _check(resolution: Resolution) -> None:
     if isinstance(error, DevShellFailed):
         kept = "the last good dev shell stays in force"
         tell(f"{kept if resolution.has_dev_shell else 'no dev shell'}: {resolution.stale}")
+    elif isinstance(error, LibrariesFailed):
+        tell(f"libraries that packages miss are not all supplied: {resolution.stale}")
     else:
         tell(f"the last good environment stays in force: {resolution.stale}")
 
@@ -332,27 +334,56 @@ def status(directory: str | None, as_json: bool, flags: tuple[str, ...]) -> int:
     return 0 if report["state"] == "fresh" else 1
 
 
-@cli.command(**FLAGS, epilog=_examples("nixpy libs", "nixpy libs --missing", "nixpy libs --nix"))
+@cli.command(
+    **FLAGS,
+    epilog=_examples("nixpy libs", "nixpy libs --missing", "nixpy libs --nix"),
+)
 @click.option("--missing", is_flag=True, help="Only what is missing.")
 @click.option("--nix", "as_nix", is_flag=True, help="The line for a flake that supplies it.")
+@click.option("--restore", is_flag=True, help="Make files what they were before any library-scope.")
 @_project
 @_json
 @_flags
 def libs(
-    missing: bool, as_nix: bool, directory: str | None, as_json: bool, flags: tuple[str, ...]
+    missing: bool,
+    as_nix: bool,
+    restore: bool,
+    directory: str | None,
+    as_json: bool,
+    flags: tuple[str, ...],
 ) -> int:
-    """Say which shared libraries the packages need, and where each is found."""
+    """Say which shared libraries the packages need, where each is found, and what supplies it.
+
+    Exits with 1 if something is missing.
+    """
+    from nixpy.cli import libs as report_of
+
     project, values = _find(directory, flags)
-    report = reports.libraries(_resolver(), project, values)
+    resolver = _resolver()
+    if restore:
+        return _restore(resolver, report_of.prefix_of(resolver, project, values))
+    report = report_of.libraries(resolver, project, values)
+    is_complete = not report["damaged"] and all(one["found"] for one in report["needs"])
     if missing:
         report["needs"] = [one for one in report["needs"] if one["found"] is None]
     if as_json:
         _print_json("libs", report)
     elif as_nix:
-        reports.print_shell_line(report)
+        report_of.print_shell_line(report)
     else:
-        reports.print_libraries(report)
-    return 1 if report["damaged"] or any(one["found"] is None for one in report["needs"]) else 0
+        report_of.print_libraries(report)
+    return 0 if is_complete else 1
+
+
+def _restore(resolver: Resolver, prefix: str) -> int:
+    restored = resolver.restore_libraries(prefix)
+    for path in restored:
+        click.echo(f"restored {path}")
+    if restored:
+        tell('the next sync does it again unless `library-scope` is "shell" or `libraries` "off"')
+    else:
+        tell("nothing is to be restored")
+    return 0
 
 
 @cli.command(cls=_Command, epilog=_examples("nixpy setup", "nixpy setup --check"))

@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from nixpy.collect import entries as all_entries
 from nixpy.decision import verdicts
-from nixpy.errors import EnvironmentUnusable, NixpyError, UsageError, one_line
+from nixpy.errors import NixpyError, UsageError, one_line
 from nixpy.freshness import changed_inputs
 from nixpy.inputs import ABSENT, ObservedFiles, observe
-from nixpy.libraries.nixpkgs import attribute_of, shell_line
-from nixpy.libraries.scan import kept_scan, library_needs
 from nixpy.managers.mamba.manager import channels_of
 from nixpy.managers.mamba.records import read_asked
 from nixpy.managers.prefix import Prefix
@@ -36,12 +34,9 @@ if TYPE_CHECKING:
 __all__ = [
     "entries",
     "explanation",
-    "libraries",
     "print_entries",
     "print_explanation",
-    "print_libraries",
     "print_rules",
-    "print_shell_line",
     "resolution_report",
     "rules",
     "state",
@@ -269,80 +264,6 @@ def _explained_dev_shell(report: Report) -> Iterator[tuple[str, str]]:
         yield "", f"its files could not be told from others: {report['inexact']}"
     for line in (*report["notices"], *report["double"]):
         yield "", line
-
-
-def libraries(resolver: Resolver, project: Project, flags: Mapping[str, object]) -> Report:
-    """Return what the ELF files of an environment need, and where the dynamic linker finds it.
-
-    Raises:
-        NixpyError: no decision can be reached, or there is no environment.
-    """
-    derivation = resolver.derive(project, flags)
-    prefix = derivation.plan.prefix if derivation.plan else ""
-    if not prefix or not Prefix(prefix).runs():
-        raise EnvironmentUnusable(
-            "there is no environment to look into",
-            where=prefix or project.root,
-            next="Run `nixpy sync` first.",
-        )
-    environ = derivation.environment.apply(resolver.environ)
-    directories = [one for one in environ.get("LD_LIBRARY_PATH", "").split(":") if one]
-    found = kept_scan(resolver.cache, prefix)
-    needs = library_needs(prefix, found, directories)
-    return {
-        "project": project.root,
-        "prefix": prefix,
-        "linker": needs is not None,
-        "needs": [
-            {
-                "file": one.need.file.removeprefix(prefix + "/"),
-                "distribution": one.distribution,
-                "soname": one.need.soname,
-                "found": one.need.found,
-                "by": one.need.by,
-                "attribute": None if one.need.found else attribute_of(one.need.soname),
-            }
-            for one in needs or ()
-        ],
-        "damaged": [path for one in found.values() for path in one.damaged],
-    }
-
-
-def print_shell_line(report: Report) -> None:
-    """Print the line for a flake that makes what is missing found, and name what is unknown."""
-    missing = [one for one in report["needs"] if one["found"] is None]
-    known = [one["attribute"] for one in missing if one["attribute"]]
-    if known:
-        print(shell_line(known))
-    for soname in dict.fromkeys(one["soname"] for one in missing if not one["attribute"]):
-        files = ", ".join(one["file"] for one in missing if one["soname"] == soname)
-        print(f"# unknown soname {soname}, which {files} needs")
-    if not missing:
-        print("# nothing is missing")
-
-
-def print_libraries(report: Report) -> None:
-    """Print needs for people; as lines with tabs where it is no terminal."""
-    if not report["linker"]:
-        print("the interpreter has no dynamic linker that is known: nothing to look at")
-        return
-    rows = [
-        (one["distribution"], one["file"], one["soname"], one["found"] or "missing", one["by"])
-        for one in report["needs"]
-    ]
-    rows += [("", path, "", "damaged", "") for path in report["damaged"]]
-    if not sys.stdout.isatty():
-        for row in rows:
-            print("\t".join(row))
-        return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table("distribution", "file", "needs", "found", "by", box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*map(Text, row))
-    Console().print(table)
 
 
 def entries(resolver: Resolver) -> list[Report]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["GLIBC", "TABLE", "Row", "attribute_of", "shell_line"]
+__all__ = ["GLIBC", "OPENED", "TABLE", "Opened", "Row", "attribute_of", "shell_line"]
 
 
 class Row(NamedTuple):
@@ -93,7 +93,9 @@ TABLE: tuple[Row, ...] = (
     Row("libcairo.so.2", "cairo", "cairocffi, pycairo"),
     Row("libpango-1.0.so.0", "pango.out", "weasyprint"),
     Row("libpangocairo-1.0.so.0", "pango.out", "weasyprint"),
-    Row("libgdk_pixbuf-2.0.so.0", "gdk-pixbuf", "weasyprint"),
+    Row("libpangoft2-1.0.so.0", "pango.out", "weasyprint"),
+    Row("libharfbuzz.so.0", "harfbuzz", "weasyprint"),
+    Row("libgdk_pixbuf-2.0.so.0", "gdk-pixbuf", "cairocffi"),
     Row("libxml2.so.2", "libxml2.out", "lxml built from source"),
     Row("libxslt.so.1", "libxslt.out", "lxml built from source"),
     Row("libjpeg.so.62", "libjpeg.out", "pillow built from source"),
@@ -112,8 +114,44 @@ TABLE: tuple[Row, ...] = (
     Row("libusb-1.0.so.0", "libusb1", "pyusb, libusb1"),
     Row("libudev.so.1", "systemd", "pyudev, hidapi"),
     Row("libmagic.so.1", "file", "python-magic"),
+    Row("libzbar.so.0", "zbar.lib", "pyzbar"),
+    Row("libopus.so.0", "libopus", "opuslib, discord.py"),
+    Row("libenchant-2.so.2", "enchant", "pyenchant"),
 )
 """Every soname that is known, each with its source."""
+
+
+class Opened(NamedTuple):
+    """Sonames that a distribution opens by name (``dlopen(3)``), so that no ELF file tells."""
+
+    distribution: str
+    sonames: tuple[str, ...]
+    source: str
+
+
+OPENED: tuple[Opened, ...] = (
+    Opened("cairocffi", ("libcairo.so.2",), "cairocffi/__init__.py"),
+    Opened("opuslib", ("libopus.so.0",), "opuslib/api/__init__.py"),
+    Opened("psycopg", ("libpq.so.5",), "psycopg/pq/misc.py, where there is no psycopg-binary"),
+    Opened("pyenchant", ("libenchant-2.so.2",), "enchant/_enchant.py"),
+    Opened("pyglet", ("libGL.so.1", "libX11.so.6"), "pyglet/libs/x11, pyglet/gl/lib_glx.py"),
+    Opened("pyopengl", ("libGL.so.1",), "OpenGL/platform/glx.py"),
+    Opened("python-magic", ("libmagic.so.1",), "magic/loader.py"),
+    Opened("pyudev", ("libudev.so.1",), "pyudev/_ctypeslib/utils.py"),
+    Opened("pyusb", ("libusb-1.0.so.0",), "usb/backend/libusb1.py"),
+    Opened("pyzbar", ("libzbar.so.0",), "pyzbar/zbar_library.py"),
+    Opened("sounddevice", ("libportaudio.so.2",), "sounddevice.py"),
+    Opened("soundfile", ("libsndfile.so.1",), "soundfile.py, where the wheel brings none"),
+    Opened(
+        "weasyprint",
+        (
+            *("libgobject-2.0.so.0", "libpango-1.0.so.0", "libpangoft2-1.0.so.0"),
+            *("libharfbuzz.so.0", "libfontconfig.so.1"),
+        ),
+        "weasyprint/text/ffi.py",
+    ),
+)
+"""Distributions that are known for it, by their normalised names (PEP 503)."""
 
 _BY_SONAME = {row.soname: row.attribute for row in TABLE}
 

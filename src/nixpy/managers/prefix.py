@@ -16,11 +16,13 @@ from nixpy.errors import EnvironmentUnusable
 from nixpy.inputs import observe_program
 from nixpy.marker import (
     Marker,
+    interpreter_of,
     is_conda,
     is_usable,
     marker_path,
     packages_mtime,
     read_marker,
+    scope_of,
     write_marker,
 )
 
@@ -45,8 +47,12 @@ class Prefix:
     def __init__(self, path: str, root: str = "") -> None:
         self.path = path
         self.root = root
-        self.python = f"{path}/bin/python"
         self._previous = f"{path}/.nixpy/previous"
+
+    @property
+    def python(self) -> str:
+        """The path that leads to its interpreter."""
+        return interpreter_of(self.path)
 
     def read_marker(self) -> Marker | None:
         """Return the marker, or ``None`` where there is none or it is damaged."""
@@ -67,6 +73,7 @@ class Prefix:
             manager,
             interpreter,
             self.root,
+            scope_of(self.path),
         )
         write_marker(marker)
 

@@ -225,6 +225,23 @@ class Table:
                 pairs.append((name, value))
         return tuple(pairs)
 
+    def arrays_by_key(
+        self, key: str, *, check_key: Check | None = None, check: Check | None = None
+    ) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """Return a table of arrays of strings as pairs, without its faulty entries."""
+        table = self.table(key)
+        if table is None:
+            return ()
+        pairs = []
+        for name in table:
+            what = check_key(name) if check_key is not None else None
+            if what is not None:
+                table.fault(what, name)
+            values = table.strings(name, check=check)
+            if what is None:
+                pairs.append((name, values))
+        return tuple(pairs)
+
     def _fault(self, what: str, place: str) -> None:
         where = f"{self.file}: {place}"
         if self._faults is None:

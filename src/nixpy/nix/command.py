@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from nixpy.errors import ToolMissing
 from nixpy.nix.log import Log
-from nixpy.nix.problems import problem
+from nixpy.nix.problems import DEV_SHELL, problem
 from nixpy.process import find_program, has_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import BinaryIO
 
+    from nixpy.errors import DevShellFailed
     from nixpy.process import Runner
 
 __all__ = ["PLACES", "Nix", "find_nix"]
@@ -69,6 +70,7 @@ class Nix:
         log: gets what it says.
         report: is told what it is doing where that takes long, one line a call.
         keep_open: descriptors that it inherits.
+        subject: what it is called for, in messages.
     """
 
     def __init__(
@@ -81,7 +83,9 @@ class Nix:
         log: BinaryIO,
         report: Callable[[str], None],
         keep_open: tuple[int, ...] = (),
+        subject: str = DEV_SHELL,
     ) -> None:
+        self.subject = subject
         self.program = program
         self.directory = directory
         self.environ = environ
@@ -90,18 +94,27 @@ class Nix:
         self.report = report
         self.keep_open = keep_open
 
-    def run(self, *arguments: str, meanwhile: Callable[[], None] = _nothing) -> tuple[bytes, Log]:
+    def run(
+        self,
+        *arguments: str,
+        command: str = "nix",
+        meanwhile: Callable[[], None] = _nothing,
+    ) -> tuple[bytes, Log]:
         """Return what a command printed, and what it said of its work.
 
-        ``meanwhile`` is called again and again while it runs.
+        Args:
+            arguments: its arguments.
+            command: ``nix``, or one that lies beside it: ``nix-store``.
+            meanwhile: called again and again while it runs.
 
         Raises:
             DevShellFailed: it failed.
         """
-        argv = [self.program, *FEATURES, *arguments, "--log-format", "internal-json"]
+        program = f"{os.path.dirname(self.program)}/{command}" if command != "nix" else self.program
+        argv = [program, *FEATURES, *arguments, "--log-format", "internal-json"]
         self.log.write(f"\n$ {' '.join(argv)}\n".encode("utf-8", "surrogateescape"))
         log = Log(self.log)
-        progress = _Progress(log, self.report)
+        progress = _Progress(log, self.report, self.subject)
 
         def heard(piece: bytes) -> None:
             log.hear(piece)
@@ -117,7 +130,7 @@ class Nix:
         )
         log.hear(b"\n")
         if done.status:
-            raise problem(log, done.status, self.directory, getattr(self.log, "name", None))
+            raise self._problem(log, done.status)
         return done.stdout, log
 
     def json(self, *arguments: str) -> Any:
@@ -130,14 +143,19 @@ class Nix:
         try:
             return json.loads(printed)
         except ValueError:
-            raise problem(log, 0, self.directory, getattr(self.log, "name", None)) from None
+            raise self._problem(log, 0) from None
+
+    def _problem(self, log: Log, status: int) -> DevShellFailed:
+        path = getattr(self.log, "name", None)
+        return problem(log, status, self.directory, path, subject=self.subject)
 
 
 class _Progress:
     """Tells what Nix is doing once it has been silent for a while, and then as that changes."""
 
-    def __init__(self, log: Log, report: Callable[[str], None]) -> None:
+    def __init__(self, log: Log, report: Callable[[str], None], subject: str) -> None:
         self.log = log
+        self.subject = subject
         self.report = report
         self.told = ""
         self.since = time.monotonic()
@@ -147,7 +165,7 @@ class _Progress:
         now = time.monotonic()
         if not self.is_wanted or now - self.since < SILENCE:
             return
-        doing = self.log.activity or "evaluating the dev shell"
+        doing = self.log.activity or f"evaluating {self.subject}"
         if doing != self.told:
             self.report(doing)
             self.told, self.since = doing, now

@@ -11,7 +11,9 @@ from nixpy.errors import DevShellFailed
 if TYPE_CHECKING:
     from nixpy.nix.log import Log
 
-__all__ = ["problem"]
+__all__ = ["DEV_SHELL", "problem"]
+
+DEV_SHELL = "the dev shell"
 
 
 class Known(NamedTuple):
@@ -97,7 +99,9 @@ _TRACKED = re.compile(
 _SOURCE = re.compile(r"/[^\s']*?/[a-z0-9]{32}-[^/\s']*source/")
 
 
-def problem(log: Log, status: int, directory: str, path: str | None) -> DevShellFailed:
+def problem(
+    log: Log, status: int, directory: str, path: str | None, *, subject: str = DEV_SHELL
+) -> DevShellFailed:
     """Return the error for a call of Nix that failed.
 
     Args:
@@ -105,6 +109,7 @@ def problem(log: Log, status: int, directory: str, path: str | None) -> DevShell
         status: its exit status.
         directory: the project's root.
         path: where the full log lies.
+        subject: what Nix was called for.
     """
     # The last one may only say how to see more.
     text = next((one for one in reversed(log.errors) if not one.startswith("(")), "")
@@ -122,13 +127,13 @@ def problem(log: Log, status: int, directory: str, path: str | None) -> DevShell
     for known in KNOWN:
         match = known.pattern.search(everything)
         if match:
-            what = " ".join(match.expand(known.what).split())
+            what = " ".join(match.expand(known.what.replace(DEV_SHELL, subject)).split())
             return DevShellFailed(
                 what, log=path, next=known.next or full or None, is_absent=known is _NO_DEV_SHELL
             )
     what = _innermost(text) or f"nix ended with status {status}"
     return DevShellFailed(
-        f"the dev shell cannot be evaluated: {what}",
+        f"{subject} cannot be evaluated: {what}",
         where=_place(text),
         log=path,
         next=full or None,

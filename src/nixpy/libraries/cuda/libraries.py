@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from nixpy.libraries.cuda import version_in_name
-from nixpy.libraries.cuda_places import LIBCUDA
+from nixpy.libraries.cuda.driver import version_in_name
+from nixpy.libraries.cuda.places import LIBCUDA
 from nixpy.libraries.elf import DamagedElf, Elf, read_elf
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from nixpy.libraries.cuda import Driver
+    from nixpy.libraries.cuda.driver import Driver
 
 __all__ = ["LIBRARIES", "USERS", "Library", "User", "driver_libraries", "wants_driver"]
 

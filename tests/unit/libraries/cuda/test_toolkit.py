@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nixpy.libraries.cuda_toolkit import toolkit
+from nixpy.libraries.cuda.toolkit import toolkit
 
 if TYPE_CHECKING:
     from pathlib import Path

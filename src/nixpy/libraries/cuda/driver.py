@@ -14,7 +14,7 @@ import sys
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from nixpy import cache
-from nixpy.libraries.cuda_places import PLACES, Places, driver_inputs, libraries_in
+from nixpy.libraries.cuda.places import PLACES, Places, driver_inputs, libraries_in
 from nixpy.libraries.elf import DamagedElf, read_elf
 from nixpy.process import find_program
 from nixpy.version import __version__

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nixpy.libraries.cuda_places import Places
+from nixpy.libraries.cuda.places import Places
 from nixpy.libraries.loader import CACHE_MAGIC, ENTRY, HEADER
 from nixpy.process import Completed, SystemRunner
 

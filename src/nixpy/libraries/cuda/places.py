@@ -64,7 +64,7 @@ PLACES = places_of(os.uname().sysname, os.uname().machine)
 
 
 def driver_inputs(environ: Mapping[str, str], places: Places = PLACES) -> tuple[Input, ...]:
-    """Return what an answer of :func:`nixpy.libraries.cuda.detect` rests on, about seven inputs.
+    """Return what an answer of ``detect`` rests on: about seven.
 
     Well-known places count whether there is a driver or not: one that is installed later is
     noticed. The caller's own directories and the linker's cache count by the libraries that they

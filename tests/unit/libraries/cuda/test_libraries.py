@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nixpy.libraries.cuda import Driver
-from nixpy.libraries.cuda_libraries import LIBRARIES, USERS, driver_libraries, wants_driver
-from nixpy.libraries.cuda_places import LIBCUDA
+from nixpy.libraries.cuda.driver import Driver
+from nixpy.libraries.cuda.libraries import LIBRARIES, USERS, driver_libraries, wants_driver
+from nixpy.libraries.cuda.places import LIBCUDA
 
-from .driver import for_32_bits, library, needs_gcc, of_another_machine
+from .stubs import for_32_bits, library, needs_gcc, of_another_machine
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from nixpy.libraries.cuda import (
+from nixpy.libraries.cuda.driver import (
     Driver,
     _read_smi,
     cuda_version,
@@ -18,9 +18,9 @@ from nixpy.libraries.cuda import (
     extras_for,
     kept_driver,
 )
-from nixpy.libraries.cuda_places import LIBCUDA, driver_inputs, places_of
+from nixpy.libraries.cuda.places import LIBCUDA, driver_inputs, places_of
 
-from .driver import (
+from .stubs import (
     CRASHES,
     HANGS,
     NEEDS_DXCORE,

@@ -1,0 +1,1 @@
+"""CUDA: the machine's driver, its libraries by their sonames, and toolkits."""
