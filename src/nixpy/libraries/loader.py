@@ -486,6 +486,10 @@ class Loader:
             for path in self._existing(directory):
                 yield f"{path}{name}", by
 
+    def inherited(self, one: _Object) -> tuple[str, ...]:
+        """Return the directories that count for what an object loads; see ``above``."""
+        return tuple(self._inherited(one))
+
     def _inherited(self, one: _Object) -> Iterator[str]:
         """Yield the directories of ``DT_RPATH`` of an object and of those that loaded it."""
         link: _Object | None = one
