@@ -489,6 +489,96 @@ def syncs(workshop: Workshop, rounds: int) -> Group:
     )
 
 
+LIBRARIES = ("one", "two", "three")
+DISTRIBUTIONS = 500
+NATIVE = 5
+"""Every so many distributions has shared objects: most are of Python alone."""
+
+SCAN = "import sys; from nixpy.libraries.scan import kept_scan; kept_scan(*sys.argv[1:])"
+
+FIX_PYTHON = """\
+find "$1" -type f '(' -executable -o -name '*.so' -o -name '*.so.*' ')' -print0 |
+while IFS= read -r -d '' file; do
+  case "$(file -b "$file")" in ELF*) patchelf --print-rpath "$file" ;; esac
+done
+"""
+
+
+def native_prefix(workshop: Workshop) -> Path:
+    """Make an environment of many distributions, with copies of small shared objects."""
+    top = workshop.top / "native"
+    site = top / "venv/lib/python3/site-packages"
+    site.mkdir(parents=True)
+    (top / "venv/bin").mkdir()
+    (top / "venv/bin/python").symlink_to(workshop.interpreter)
+    gcc = workshop.program("gcc")
+    (top / "source.c").write_text("int number(void) { return 1; }\n")
+    options = ("-shared", "-fPIC", "-Wl,--no-as-needed", "-lm", "-Wl,-rpath,$ORIGIN")
+    for name in LIBRARIES:
+        workshop.run(gcc, "-o", str(top / name), str(top / "source.c"), *options)
+    for number in range(DISTRIBUTIONS):
+        package = site / f"package{number}"
+        info = site / f"package{number}-1.0.dist-info"
+        for directory in (package, info):
+            directory.mkdir()
+        names = [f"module{one}.py" for one in range(20)]
+        for name in names:
+            (package / name).write_text("value = 1\n")
+        if number % NATIVE == 0:
+            for name in LIBRARIES:
+                shutil.copy(top / name, package / f"{name}.so")
+            names += [f"{name}.so" for name in LIBRARIES]
+        rows = (
+            f"{package.name}/{name},sha256=0,{(package / name).stat().st_size}" for name in names
+        )
+        (info / "RECORD").write_text("\n".join((*rows, f"{info.name}/RECORD,,", "")))
+    return top / "venv"
+
+
+def libraries(workshop: Workshop, _: int) -> Group:
+    """Looking at the shared objects of an environment, beside ways that start programs for each."""
+    prefix = native_prefix(workshop)
+    environ = workshop.environ
+    count = DISTRIBUTIONS // NATIVE * len(LIBRARIES)
+    of = f"{DISTRIBUTIONS} distributions, {count} shared objects"
+    python, first = "`python -I -c pass`, beside scans", f"first scan of {of}"
+    second, ldd = "second scan of these", "`ldd` on each of these"
+    start = (workshop.interpreter, "-I", "-c")
+    caches = {name: workshop.top / f"scans-{name}" for name in ("first", "second")}
+    for cache in caches.values():
+        workshop.run(*start, SCAN, str(cache), str(prefix))
+    subjects = [
+        Subject(python, (*start, "pass"), prefix, environ),
+        Subject(
+            first,
+            (*start, SCAN, str(caches["first"]), str(prefix)),
+            prefix,
+            environ,
+            lambda _: shutil.rmtree(caches["first"]),
+        ),
+        Subject(second, (*start, SCAN, str(caches["second"]), str(prefix)), prefix, environ),
+        Subject(
+            ldd,
+            (workshop.program("find"), str(prefix), "-name", "*.so", "-exec", "ldd", "{}", ";"),
+            prefix,
+            environ,
+        ),
+    ]
+    comparisons = [Comparison(first, python), Comparison(second, first), Comparison(ldd, first)]
+
+    def fix_python(workshop: Workshop) -> Subject:
+        for name in ("file", "patchelf"):
+            workshop.program(name)
+        argv = (workshop.program("bash"), "-c", FIX_PYTHON, "bash", str(prefix))
+        return Subject("`file` and `patchelf --print-rpath` on each", argv, prefix, environ)
+
+    for subject in if_possible(workshop, fix_python):
+        subjects.append(subject)
+        comparisons.append(Comparison(subject.name, first))
+    # Few rounds: a single one of starting two programs for each file takes seconds.
+    return Group(tuple(subjects), tuple(comparisons), 10)
+
+
 def stamps(workshop: Workshop) -> dict[Path, int]:
     """Return every stamp and which file it is: one that was written anew is another file."""
     return {
@@ -586,6 +676,7 @@ def main() -> int:
             (syncs, 0.3, False),
             (dev_shells, 0.3, True),
             (conda, 0.5, True),
+            (libraries, 0.0, False),
         ):
             try:
                 group = make(workshop, max(10, int(rounds * share)))
