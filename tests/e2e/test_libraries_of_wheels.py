@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from nixpy.libraries.elf import MAGIC
+from nixpy.libraries.elf import MAGIC, read_elf
 from nixpy.libraries.loader import Linker, Loader, linker_of
 
 pytestmark = [
@@ -46,6 +46,24 @@ def traced(linker: Linker, path: str) -> tuple[list[tuple[str, str | None]], set
     return found, set(LACKING.findall(done.stderr))
 
 
+LOADING = """
+import _ctypes, os, sys
+try:
+    _ctypes.dlopen(sys.argv[1], os.RTLD_LAZY)
+except OSError as error:
+    print(error, flush=True)
+os._exit(0)
+"""
+"""It ends at once: what a library does at the end of a process is of no interest."""
+
+
+def loaded(python: Path, path: str) -> str:
+    """Return why the interpreter cannot load a file; nothing where it can."""
+    return subprocess.run(
+        [str(python), "-I", "-c", LOADING, path], env={}, capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
 def test_the_verdict_on_each_file_is_the_real_linkers(
     environ: dict[str, str], tmp_path: Path
 ) -> None:
@@ -75,6 +93,17 @@ def test_the_verdict_on_each_file_is_the_real_linkers(
         for path in files
     }
     assert {path: one for path, one in ours.items() if one != theirs[path]} == {}
+    # The interpreter's own verdict is on what it can load: neither programs nor object files.
+    loadable = [path for path in files if (elf := read_elf(path)) and elf.is_library]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        errors = list(pool.map(lambda path: loaded(prefix / "bin/python", path), loadable))
+    names: dict[str, str] = {}
+    program = [one for one, _ in loader.walk(os.path.realpath(prefix / "bin/python"), names)]
+    above = loader.inherited(program[0])
+    for path, error in zip(loadable, errors, strict=True):
+        missing = [one for one in loader.needs_of(path, loaded=names, above=above) if not one.found]
+        expected = f"{missing[0].soname}: cannot open shared object file" if missing else ""
+        assert error.startswith(expected) if expected else not error, (path, error)
     # Not all is found here: PySide6 expects libraries of a desktop.
     assert any(where for found, _ in ours.values() for _, where in found)
 

@@ -181,11 +181,21 @@ def library_needs(
         one for one in objects if os.path.basename(one.path).startswith(("libpython", "libpypy"))
     ]
     above = loader.inherited((interpreter or objects)[0]) if objects else ()
-    needs = {
-        path: next((needs for _, needs in loader.walk(path, dict(names), above)), ())
-        for one in found.values()
-        for path in one.files
-    }
+    # A program is loaded by its own dynamic linker, in a process that has nothing of ours.
+    loaders: dict[str, Loader | None] = {}
+    needs: dict[str, tuple[Need, ...]] = {}
+    for path, elf in ((path, elf) for one in found.values() for path, elf in one.files.items()):
+        if elf.is_library or elf.interpreter is None:
+            walk = loader.walk(path, dict(names), above)
+        else:
+            if elf.interpreter not in loaders:
+                its = linker_of(path)
+                loaders[elf.interpreter] = (
+                    Loader(its, library_path=library_path, read=read) if its else None
+                )
+            another = loaders[elf.interpreter]
+            walk = another.walk(path, {}) if another else iter(())
+        needs[path] = next((needs for _, needs in walk), ())
     needs.update(_of_private_libraries(needs, loader, names, above))
     return tuple(
         LibraryNeed(name, need)

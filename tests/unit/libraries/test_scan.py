@@ -197,7 +197,8 @@ def test_needs_are_those_of_the_interpreter_that_loads(prefix: Path) -> None:
     assert needs is not None
     libc = [one for one in needs if one.need.soname == "libc.so.6"]
     assert {one.distribution for one in libc} == {"one-1.0", "two-1.0"}
-    assert {one.need.by for one in libc} == {"loaded"}
+    # They are copies of a program, which has nothing loaded before.
+    assert {one.need.by for one in libc} <= {"cache", "default"}
     (prefix / "bin/python").unlink()
     (prefix / "bin/python").write_text("#!/bin/sh\n")
     assert library_needs(str(prefix), found) is None
@@ -256,7 +257,24 @@ def test_the_path_of_the_interpreter_and_of_its_library_counts(bench: Workbench)
     assert found["top.so", "libdemo.so.1"] == "lib/libdemo.so.1"
     assert found["top.so", "libmore.so.1"] is None
     assert bench.loaded_by(program, top)["libdemo.so.1"] == "lib/libdemo.so.1"
+    needs = library_needs(str(bench.top), scan(str(bench.top), {}))
+    assert needs is not None
+    assert [one.need.by for one in needs] == ["rpath", ""]
     bench.library("lib/more/libmore.so.1")
     library = bench.library("lib/libpython3.99.so.1.0", rpath="$ORIGIN/more")
     bench.program("bin/python", str(library), rpath="$ORIGIN/../lib")
     assert found_in(bench.top)["top.so", "libmore.so.1"] == "lib/more/libmore.so.1"
+
+
+@needs_gcc
+def test_a_program_is_loaded_without_what_the_interpreter_has(bench: Workbench) -> None:
+    site = "lib/python3/site-packages"
+    demo = bench.library("lib/libdemo.so.1")
+    bench.program("bin/python", str(demo), rpath="$ORIGIN/../lib")
+    top = bench.library(f"{site}/top.so", needs=("libdemo.so.1",))
+    program = bench.program(f"{site}/demo/tool", str(demo))
+    listed(bench.top, top, program)
+    found = found_in(bench.top)
+    assert found["top.so", "libdemo.so.1"] == "lib/libdemo.so.1"
+    assert found["tool", "libdemo.so.1"] is None
+    assert bench.verdict(program)["libdemo.so.1"] is None
