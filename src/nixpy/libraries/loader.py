@@ -73,7 +73,7 @@ the one before."""
 _TOKEN = re.compile(
     r"\$(?:\{(?P<braced>ORIGIN|LIB|PLATFORM)\}|(?P<bare>ORIGIN|LIB|PLATFORM))(?![A-Za-z0-9_])"
 )
-_DEFAULTS = re.compile(rb"(?:/[!-~]*lib[!-~]*/\0)+")
+_DEFAULTS = re.compile(rb"(?:(?:/[!-.0-~]+)*/lib(?:64|32|x32)?(?:/[!-.0-~]*-linux-[!-.0-~]*)?/\0)+")
 _CACHE_PATH = re.compile(rb"/[!-~]*/ld\.so\.cache(?=\0)")
 _LIB = re.compile(r"(lib[^/]*(?:/[^/]*-linux-[^/]*)?)$")
 

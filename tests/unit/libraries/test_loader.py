@@ -340,6 +340,30 @@ def test_what_the_linker_says_of_itself(bench: Workbench) -> None:
     )
 
 
+def test_a_linker_that_is_another(bench: Workbench) -> None:
+    own = bench.top / "ld-linux.so.2"
+    store = "/nix/store/0123456789abcdfghijklmnpqrsvwxyz-glibc-2.40"
+    text = f"glibc-hwcaps/\0/x/\0{store}/lib/\0{store}-gcc/lib/\0\0{store}/etc/ld.so.cache\0/"
+    own.write_bytes(b"\x7fELF\0/lib64/ld-linux-x86-64.so.2\0\0/proc/" + text.encode() + b"\0")
+    program = bench.program("program", f"-Wl,--dynamic-linker={own}")
+    found = linker_of(str(program))
+    assert found is not None
+    assert found.path == str(own)
+    assert found.defaults == (f"{store}/lib", f"{store}-gcc/lib")
+    assert (found.cache, found.lib, found.origin) == ({}, "lib", str(bench.top))
+    assert all(one.startswith("glibc-hwcaps/") for one in found.subdirectories)
+    # One that does not tell has the usual ones.
+    own.write_bytes(b"")
+    usual = linker_of(str(program))
+    assert usual is not None
+    assert set(bench.linker.defaults) <= set(usual.defaults)
+    # musl follows other rules.
+    program = bench.program("program", "-Wl,--dynamic-linker=/lib/ld-musl-x86_64.so.1")
+    assert linker_of(str(program)) is None
+    assert linker_of(str(bench.library("library.so"))) is None
+    assert linker_of("/nonexistent") is None
+
+
 def test_entries_of_the_cache(bench: Workbench) -> None:
     sonames = [one for one in bench.linker.cache if not re.search(r"^ld-|[^\w.+-]", one)]
     top = bench.library("top.so", needs=tuple(sonames[:40]))
