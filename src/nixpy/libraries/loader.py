@@ -14,7 +14,8 @@ before glibc 2.37 others). A file of another class or machine is passed over; on
 or cannot be loaded, is where the dynamic linker gives up.
 
 Each glibc has its own cache and defaults, which are read from it: that of a Nix store looks into
-neither ``/lib`` nor ``/usr/lib``. Other dynamic linkers, musl's for one, follow other rules.
+neither ``/lib`` nor ``/usr/lib``. Other dynamic linkers, musl's for one, follow other rules. Not
+looked at are filters (``DT_FILTER``, ``DT_AUXILIARY``) and notes that ask for a level of processor.
 """
 
 from __future__ import annotations

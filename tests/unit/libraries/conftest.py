@@ -33,10 +33,22 @@ int main(int count, char **arguments) {
 """Prints what a program has loaded before, and after it loads a file."""
 
 
-@pytest.fixture(scope="session")
-def linker() -> Linker:
+NEWER = Path(__file__).parents[3] / ".cache/debian-13/root/usr/lib64/ld-linux-x86-64.so.2"
+"""Of glibc 2.41: among what the stories with a newer Nix have unpacked."""
+
+
+WITHOUT = pytest.mark.skipif(not NEWER.exists(), reason="Debian 13 is not unpacked")
+
+
+@pytest.fixture(params=["own", pytest.param("newer", marks=WITHOUT)])
+def linker(request: pytest.FixtureRequest, tmp_path: Path) -> Linker:
     found = linker_of(sys.executable) or linker_of("/bin/sh")
     assert found is not None
+    if request.param == "newer":
+        program = tmp_path / "newer"
+        Workbench(tmp_path, found).compile(program, HOST, f"-Wl,--dynamic-linker={NEWER}")
+        found = linker_of(str(program))
+        assert found is not None
     return found
 
 
@@ -136,6 +148,8 @@ class Workbench:
 
     def loaded_by(self, program: Path, path: Path) -> dict[str, str | None]:
         """Return what both find where a program loads a file, having seen that it is the same."""
+        own = linker_of(str(program))
+        assert own is not None
         done = subprocess.run(
             [str(program), str(path)],
             stdout=subprocess.PIPE,
@@ -145,7 +159,7 @@ class Workbench:
             check=False,
         )
         before, _, after = done.stdout.partition("\n\n")
-        loader = Loader(self.linker._replace(origin=str(program.parent)))
+        loader = Loader(own)
         itself = read_elf(str(program))
         assert itself is not None
         names: dict[str, str] = {}
