@@ -39,7 +39,6 @@
               click
               packaging
               platformdirs
-              pyelftools
               pyyaml
               rich
               tomli

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 
 from nixpy import cache
-from nixpy.environment import Set
+from nixpy.environment import SEPARATOR, Prepend, Set
 from nixpy.errors import ManifestError
 from nixpy.inputs import NO_TIME, Input, is_text, observe
 from nixpy.marker import is_synced_to, marker_mtime, marker_path
@@ -54,8 +54,16 @@ def _without_ours(entry: Entry, environ: Mapping[str, str]) -> Mapping[str, str]
     """Return ``environ`` without what the entry itself has set, where that is in force."""
     if environ.get("NIXPY_PROJECT") != entry.root:
         return environ
-    ours = {one.name: one.value for one in entry.operations.operations if isinstance(one, Set)}
-    return {name: value for name, value in environ.items() if ours.get(name) != value}
+    operations = entry.operations.operations
+    ours = {one.name: one.value for one in operations if isinstance(one, Set)}
+    result = {name: value for name, value in environ.items() if ours.get(name) != value}
+    for one in operations:
+        if isinstance(one, Prepend) and one.name in result:
+            kept = [part for part in result[one.name].split(SEPARATOR) if part not in one.elements]
+            result[one.name] = SEPARATOR.join(kept)
+            if not kept:
+                del result[one.name]
+    return result
 
 
 def changed_inputs(
@@ -89,7 +97,8 @@ def keep_entry(directory: str, top: str, entry: Entry) -> None:
 def _make_young(roots: str) -> None:
     try:
         for name in os.listdir(roots):
-            os.utime(f"{roots}/{name}", follow_symlinks=False)
+            if os.path.islink(f"{roots}/{name}"):
+                os.utime(f"{roots}/{name}", follow_symlinks=False)
     except OSError:
         pass  # they are roots all the same
 

@@ -28,8 +28,9 @@ from nixpy.errors import (
     one_line,
 )
 from nixpy.freshness import keep_entry
-from nixpy.inputs import Input, ObservedFiles
+from nixpy.inputs import Input, ObservedFiles, observe_variable
 from nixpy.libraries.cuda.driver import driver_inputs, extras_for, kept_driver
+from nixpy.libraries.record import LIBRARY_PATH
 from nixpy.libraries.request import Request
 from nixpy.libraries.scope import undo_scope
 from nixpy.libraries.supply import Libraries
@@ -337,7 +338,8 @@ class Resolver:
         environ = before_direnv(self.environ)
         driver = kept_driver(self.cache, environ, self.runner)
         extras = (*options.extras, *extras_for(options.cuda, driver))
-        return replace(options, extras=tuple(dict.fromkeys(extras))), driver_inputs(environ)
+        observed = (*driver_inputs(environ), observe_variable(LIBRARY_PATH, environ))
+        return replace(options, extras=tuple(dict.fromkeys(extras))), observed
 
     def _options(
         self, project: Project, flags: Mapping[str, object], files: ObservedFiles

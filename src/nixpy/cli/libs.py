@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from nixpy.errors import EnvironmentUnusable
+from nixpy.libraries.loader import library_path_of
 from nixpy.libraries.loading import process_of
 from nixpy.libraries.locate import located_attribute
 from nixpy.libraries.missing import (
@@ -16,13 +17,12 @@ from nixpy.libraries.missing import (
 )
 from nixpy.libraries.nixpkgs import attribute_of, shell_line
 from nixpy.libraries.record import NOTHING
-from nixpy.libraries.scan import kept_scan
+from nixpy.libraries.scan import kept_scan, library_needs
 from nixpy.managers.prefix import Prefix
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from nixpy.libraries.loader import Need
     from nixpy.libraries.loading import Process
     from nixpy.libraries.record import Supply
     from nixpy.libraries.scan import Scan
@@ -63,8 +63,8 @@ def libraries(resolver: Resolver, project: Project, flags: Mapping[str, object])
     found = without_ours(kept_scan(resolver.cache, prefix), prefix)
     known = {path: elf for one in found.values() for path, elf in one.files.items()}
     process = process_of(prefix, known)
-    own = resolver.environ.get("LD_LIBRARY_PATH", "").split(":")
-    directories = [one for one in (supply.farm, *own) if one]
+    own = library_path_of(resolver.environ.get("LD_LIBRARY_PATH", ""))
+    directories = [*((supply.farm,) if supply.farm else ()), *own]
     needs = list(_needs(prefix, found, process, directories, supply)) if process else []
     for one in needs:
         missing = one["found"] is None
@@ -99,18 +99,11 @@ def _needs(
             "origin": origins.get(soname) if ours else None,
         }
 
-    for name, one in found.items():
-        for path in one.files:
-            for each in process.needs(path, directories):
-                if each.file == path:
-                    yield need(name, path, *_seen(each))
+    for name, each in library_needs(prefix, found, directories) or ():
+        yield need(name, each.file, each.soname, each.found, each.by)
     for name, soname in opened_sonames(found):
         where = place_of(soname, process, directories)
         yield need(name, "", soname, where, "opened" if where else "")
-
-
-def _seen(need: Need) -> tuple[str, str | None, str]:
-    return need.soname, need.found, need.by
 
 
 def _attribute(soname: str, resolver: Resolver) -> str | None:

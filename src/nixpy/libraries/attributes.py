@@ -123,5 +123,9 @@ def _holds(kept: Supply, pin: Input, attributes: Sequence[str]) -> bool:
         pin.value != ABSENT
         and set(attributes) <= dict(kept.outputs).keys()
         and any(one.is_same(pin) for one in kept.inputs)
-        and all(observe(one, {}).is_same(one) for one in kept.inputs if one.kind == "root")
+        and all(
+            observe(one, {}).is_same(one)
+            for one in kept.inputs
+            if one.kind == "root" and one.name.startswith(kept.roots + "/")
+        )
     )

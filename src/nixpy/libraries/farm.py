@@ -125,7 +125,8 @@ class _Work:
     def __init__(self, path: str, suppliers: Sequence[Supplier], process: Process) -> None:
         self.path = path
         self.suppliers = suppliers
-        self.process = process
+        # What is remembered of a path must not be that of an earlier farm in the making.
+        self.process = process._replace(read=lambda file: process.read(self._real(file)))
         self.links: dict[str, Link] = {}
         self.missing: set[str] = set()
         self.unusable: dict[str, LackingVersion] = {}
@@ -163,6 +164,9 @@ class _Work:
                     first = next((name for name in gone if name in self.unusable), "")
                     self.unusable[soname] = lacking[0] if lacking else self.unusable[first]
                     checked = False
+
+    def _real(self, file: str) -> str:
+        return os.path.realpath(file) if file.startswith(self.path + "/") else file
 
     def _found(self, soname: str, beside: str) -> Link | None:
         """Return where a soname is supplied from; first what lies beside the one that needs it."""

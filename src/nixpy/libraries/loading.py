@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from nixpy.libraries.elf import DamagedElf, Elf, read_elf
-from nixpy.libraries.loader import lacking_versions, linker_of, needs_of
+from nixpy.libraries.loader import Loader, linker_of
 from nixpy.marker import interpreter_of
 
 if TYPE_CHECKING:
@@ -23,36 +23,30 @@ class Process(NamedTuple):
     Attributes:
         linker: its dynamic linker.
         elf: the program.
-        loaded: paths by soname of what is loaded when it begins.
+        loaded: paths by every name of what is loaded when it begins.
+        above: ``DT_RPATH`` that counts for whatever it loads later.
         read: reads ELF files.
     """
 
     linker: Linker
     elf: Elf
     loaded: Mapping[str, str]
+    above: tuple[str, ...]
     read: Reader
 
+    def loader(self, library_path: Sequence[str] = ()) -> Loader:
+        """Return what finds libraries for it, with a value of ``LD_LIBRARY_PATH``."""
+        return Loader(self.linker, library_path=library_path, read=self.read)
+
     def needs(self, path: str, library_path: Sequence[str] = ()) -> tuple[Need, ...]:
-        """Return what an object needs that the process loads: see :func:`needs_of`."""
-        return needs_of(
-            path,
-            self.linker,
-            library_path=library_path,
-            loaded=self.loaded,
-            above=self.elf.rpath,
-            read=self.read,
-        )
+        """Return what an object needs that it loads, and all that this one loads."""
+        loader = self.loader(library_path)
+        return loader.needs_of(path, loaded=self.loaded, above=self.above)
 
     def lacking(self, path: str, library_path: Sequence[str] = ()) -> tuple[LackingVersion, ...]:
-        """Return the symbol versions that it does not get: see :func:`lacking_versions`."""
-        return lacking_versions(
-            path,
-            self.linker,
-            library_path=library_path,
-            loaded=self.loaded,
-            above=self.elf.rpath,
-            read=self.read,
-        )
+        """Return the symbol versions that an object does not get which it loads."""
+        loader = self.loader(library_path)
+        return loader.lacking_versions(path, loaded=self.loaded, above=self.above)
 
 
 def process_of(prefix: str, known: Mapping[str, Elf]) -> Process | None:
@@ -75,11 +69,19 @@ def process_of(prefix: str, known: Mapping[str, Elf]) -> Process | None:
             remembered[path] = read_elf(path)
         return remembered[path]
 
+    loader = Loader(linker, read=read)
+    names: dict[str, str] = {}
     try:
         elf = read(program)
-        assert elf is not None
-        own = needs_of(program, linker, read=read)
+        objects = [one for one, _ in loader.walk(program, names)]
     except (OSError, DamagedElf):
         return None
-    loaded = {one.soname: one.found for one in own if one.found}
-    return Process(linker, elf, loaded, read)
+    if elf is None:
+        return None
+    # dl-load.c: for what is loaded later count the paths of what loads it, too, which is where the
+    # interpreter is: the program itself, or a library of its own.
+    interpreter = [
+        one for one in objects if os.path.basename(one.path).startswith(("libpython", "libpypy"))
+    ]
+    above = loader.inherited((interpreter or objects)[0]) if objects else ()
+    return Process(linker, elf, names, tuple(above), read)

@@ -10,10 +10,10 @@ from packaging.utils import canonicalize_name
 from nixpy.libraries.nixpkgs import GLIBC, OPENED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from nixpy.libraries.loading import Process
-    from nixpy.libraries.scan import Scan
+    from nixpy.libraries.scan import LibraryNeed, Scan
 
 __all__ = ["farms_of", "missing_sonames", "opened_sonames", "own_files", "place_of", "without_ours"]
 
@@ -23,7 +23,9 @@ def farms_of(prefix: str) -> str:
     return f"{prefix}/.nixpy/libraries"
 
 
-def missing_sonames(found: Scan, process: Process) -> dict[str, tuple[str, ...]]:
+def missing_sonames(
+    found: Scan, needs: Iterable[LibraryNeed], process: Process
+) -> dict[str, tuple[str, ...]]:
     """Return the sonames that an environment misses, and the files or distributions that need them.
 
     What another file of the environment is called counts as there: whoever imports packages in
@@ -31,11 +33,10 @@ def missing_sonames(found: Scan, process: Process) -> dict[str, tuple[str, ...]]
     """
     own = own_files(found)
     missing: dict[str, tuple[str, ...]] = {}
-    for one in found.values():
-        for path in one.files:
-            for need in process.needs(path):
-                if need.found is None and need.soname not in own and need.file == path:
-                    missing[need.soname] = (*missing.get(need.soname, ()), path)
+    for _, need in needs:
+        # One that is damaged stands in the way of any other.
+        if need.found is None and need.by != "damaged" and need.soname not in own:
+            missing[need.soname] = (*missing.get(need.soname, ()), need.file)
     for distribution, soname in opened_sonames(found):
         if place_of(soname, process) is None:
             missing[soname] = (*missing.get(soname, ()), distribution)

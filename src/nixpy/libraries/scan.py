@@ -2,8 +2,8 @@
 
 What a distribution has installed stands in its ``RECORD`` (PyPA, "Recording installed projects"):
 where that is as it was, and the file system says the same of its ELF files, none of them is opened.
-What a conda package has
-installed stands in ``conda-meta``; of it everything outside ``site-packages`` counts.
+What a conda package has installed stands in ``conda-meta``; of it everything outside
+``site-packages`` counts.
 
 Shared objects in ``site-packages`` that no ``RECORD`` names, as those of an ``.egg-info``, of an
 installation without ``RECORD`` or of a build in place, are found by their names and go by no
@@ -25,9 +25,10 @@ from nixpy import cache
 from nixpy.inputs import digest
 from nixpy.libraries.elf import MAGIC, DamagedElf, Elf, read_elf
 from nixpy.libraries.loader import Loader, Need, linker_of
+from nixpy.libraries.loading import process_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 __all__ = ["Distribution", "LibraryNeed", "kept_scan", "library_needs", "scan"]
 
@@ -159,32 +160,16 @@ def library_needs(
         found: its ELF files.
         library_path: directories of ``LD_LIBRARY_PATH`` in force.
     """
-    program = os.path.realpath(f"{prefix}/bin/python")
-    linker = linker_of(program)
-    if linker is None:
+    known = {path: elf for one in found.values() for path, elf in one.files.items()}
+    process = process_of(prefix, known)
+    if process is None:
         return None
-    known: dict[str, Elf | None] = {
-        path: elf for one in found.values() for path, elf in one.files.items()
-    }
-
-    def read(path: str) -> Elf | None:
-        if path not in known:
-            known[path] = read_elf(path)
-        return known[path]
-
-    loader = Loader(linker, library_path=library_path, read=read)
-    names: dict[str, str] = {}
-    objects = [one for one, _ in loader.walk(program, names)]
-    # dl-load.c: for what is loaded later count the paths of what loads it, too, which is where the
-    # interpreter is: the program itself, or a library of its own.
-    interpreter = [
-        one for one in objects if os.path.basename(one.path).startswith(("libpython", "libpypy"))
-    ]
-    above = loader.inherited((interpreter or objects)[0]) if objects else ()
+    read, names, above = process.read, process.loaded, process.above
+    loader = process.loader(library_path)
     # A program is loaded by its own dynamic linker, in a process that has nothing of ours.
     loaders: dict[str, Loader | None] = {}
     needs: dict[str, tuple[Need, ...]] = {}
-    for path, elf in ((path, elf) for one in found.values() for path, elf in one.files.items()):
+    for path, elf in known.items():
         if elf.is_library or elf.interpreter is None:
             walk = loader.walk(path, dict(names), above)
         else:
@@ -206,7 +191,10 @@ def library_needs(
 
 
 def _of_private_libraries(
-    needs: dict[str, tuple[Need, ...]], loader: Loader, names: dict[str, str], above: Sequence[str]
+    needs: dict[str, tuple[Need, ...]],
+    loader: Loader,
+    names: Mapping[str, str],
+    above: Sequence[str],
 ) -> dict[str, tuple[Need, ...]]:
     """Return what libraries need of which something is missing where they are loaded first.
 

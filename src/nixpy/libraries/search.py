@@ -8,7 +8,7 @@ import os
 from typing import TYPE_CHECKING
 
 from nixpy.errors import LibrariesFailed
-from nixpy.inputs import observe_program, observe_variable
+from nixpy.inputs import observe_program, observe_root, observe_variable
 from nixpy.libraries.attributes import Attributes
 from nixpy.libraries.cuda.driver import driver_inputs, kept_driver
 from nixpy.libraries.cuda.libraries import driver_libraries, wants_driver
@@ -21,7 +21,7 @@ from nixpy.libraries.missing import farms_of, missing_sonames, place_of, without
 from nixpy.libraries.nixpkgs import attribute_of
 from nixpy.libraries.record import LIBRARY_PATH, Supply
 from nixpy.libraries.request import state_of
-from nixpy.libraries.scan import kept_scan
+from nixpy.libraries.scan import kept_scan, library_needs
 from nixpy.libraries.scope import apply_scope, choose_scope
 from nixpy.process import find_program
 from nixpy.version import __version__
@@ -83,7 +83,8 @@ class Search:
         process = process_of(request.prefix, known)
         if process is None:
             return Supply(__version__, state_of(request))
-        missing = missing_sonames(found, process)
+        needs = library_needs(request.prefix, found) or ()
+        missing = missing_sonames(found, needs, process)
         farm = self._farm(missing, self._drivers(found, process), process)
         if attributes.failure and self.before and self.before.farm:
             raise attributes.failure
@@ -93,6 +94,8 @@ class Search:
         if missing and process.linker.cache:
             # What is installed on the machine may end this.
             self.inputs.append(observe_program(CACHE))
+        if scope:
+            self.inputs.append(observe_root(farm.path))
         self._tell(farm, missing)
         return Supply(
             version=__version__,
@@ -119,6 +122,7 @@ class Search:
             return ()
         self.variables = self._toolkit()
         self.inputs += driver_inputs(request.within)
+        self.inputs.append(observe_variable(LIBRARY_PATH, request.environ))
         driver = kept_driver(caller.cache, request.within, caller.runner)
         paths = driver_libraries(driver) if driver else {}
         return tuple(

@@ -49,6 +49,7 @@ def flake(project: Project, nix: Nix, nixpkgs: Path, variables: str = "") -> Non
     """Give a project a flake with a dev shell, and a lock file."""
     texts = {"nixpkgs": str(nixpkgs), "variables": variables}
     tree = copy_flake("with-libraries", project.path, project.world.environ, **texts)
+    (project.path / "flake.lock").unlink(missing_ok=True)
     nix.run("flake", "lock", cwd=project.path)
     tree.commit()
 

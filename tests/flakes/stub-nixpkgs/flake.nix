@@ -73,7 +73,6 @@
                   "packaging"
                   "platformdirs"
                   "py-rattler"
-                  "pyelftools"
                   "pyyaml"
                   "rich"
                   "tomli"

@@ -85,7 +85,7 @@ def linker_cache(path: Path, *libraries: Path) -> Path:
         value = start + len(texts)
         texts += str(one).encode() + b"\0"
         entries += ENTRY.pack(0x303, key, value, 0, 0)
-    path.write_bytes(HEADER.pack(CACHE_MAGIC, len(libraries), len(texts)) + entries + texts)
+    path.write_bytes(HEADER.pack(CACHE_MAGIC, len(libraries), len(texts), 0) + entries + texts)
     return path
 
 
