@@ -57,7 +57,7 @@ def _row(key: OptionKey) -> str:
 
 
 def _values(key: OptionKey) -> str:
-    if key.choices:
+    if key.kind == "choice":
         return ", ".join(
             f"**`{choice}`**" if choice == key.default else f"`{choice}`" for choice in key.choices
         )
@@ -68,7 +68,8 @@ def _values(key: OptionKey) -> str:
         form += ", `12.8=cu128,none=cpu` as flag"
     if key.kind == "variables":
         form += ", `NAME=value` as flag"
-    return f"{form}; **`{key.default}`**" if key.default else form
+    default = ", ".join(map(str, key.default)) if isinstance(key.default, tuple) else key.default
+    return f"{form}; **`{default}`**" if key.default else form
 
 
 def test_the_table_of_options_is_that_of_the_code() -> None:
