@@ -58,13 +58,16 @@ class Libraries:
         self.cache = cache
         self.state = state
         self.platform = platform
+        self._unkept: dict[str, Supply] = {}
 
     def kept(self, root: str, prefix: str, options: Options) -> Supply | None:
         """Return the record as it was last made, or an empty one; ``None`` if none is wanted."""
         if not self.are_wanted(options):
             return None
         path = self._record(root, prefix, options)
-        return (read_supply(path) if path else None) or NOTHING
+        if path is None:
+            return NOTHING
+        return self._unkept.get(path) or read_supply(path) or NOTHING
 
     def are_wanted(self, options: Options) -> bool:
         """Whether libraries are supplied at all."""
@@ -101,13 +104,16 @@ class Libraries:
             caller = Caller(self.runner, self.report, self.cache, self.state, keep_open)
             search = Search(request, caller, path, kept)
             found = search.result()
-            write_supply(path, self.cache, found)
         except OSError as error:
             raise LibrariesFailed(
                 f"libraries cannot be supplied: {error.strerror}",
                 where=str(error.filename or request.prefix),
                 next="Make room, or make it writable.",
             ) from None
+        try:
+            write_supply(path, self.cache, found)
+        except OSError:
+            self._unkept[path] = found  # whoever keeps the entry will say that nothing can be kept
         for old in other_roots(roots_directory(self.state, request.root, path), found.roots):
             remove_roots(old)
         remove_other_farms(farms_of(request.prefix), found.farm)

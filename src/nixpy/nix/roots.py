@@ -30,7 +30,7 @@ def roots_directory(state: str, root: str, key: str) -> str:
         root: real path of the project.
         key: what tells the project's dev shells from each other.
     """
-    return f"{state}/roots/{digest(os.fsencode(root), key.encode())}"
+    return f"{state}/roots/{digest(os.fsencode(root), os.fsencode(key))}"
 
 
 def new_roots(directory: str, root: str) -> str:

@@ -406,7 +406,7 @@ def test_a_hook_is_not_evaluated_where_it_is_to_be_skipped(project: Project) -> 
 
 
 def test_a_hook_that_extends_paths(project: Project) -> None:
-    use(project, "--flake .#extends")
+    use(project, "--flake .#extends --libraries off")
     entered = project.entered(LD_LIBRARY_PATH="/own/lib", PYTHONPATH="/own/python")
     environ = entered.environ
     assert f"{project.path}/bin" in environ["PATH"].split(":")
