@@ -97,6 +97,7 @@ class Search:
         if scope:
             self.inputs.append(observe_root(farm.path))
         self._tell(farm, missing)
+        self._tell_of_versions(farm, missing, process)
         return Supply(
             version=__version__,
             state="" if attributes.failure else state_of(request),
@@ -215,6 +216,27 @@ class Search:
             self.notices.append(
                 f"missing libraries: {names}{more}; `nixpy libs --missing` says what needs them"
             )
+
+    def _tell_of_versions(
+        self, farm: Farm, missing: Mapping[str, tuple[str, ...]], process: Process
+    ) -> None:
+        """Say which files need newer libraries than the farm has."""
+        loader = process.loader((farm.path,) if farm.path else ())
+        seen = set()
+        for link in farm.links:
+            for file in missing.get(link.soname, ()):
+                if not file.startswith("/"):
+                    continue
+                for one in loader.lacking_versions(
+                    file, loaded=process.loaded, above=process.above
+                ):
+                    if (one.soname, one.version) not in seen:
+                        seen.add((one.soname, one.version))
+                        name = file.removeprefix(self.request.prefix + "/")
+                        self.notices.append(
+                            f"{name} needs {one.version} of {one.soname}, which {link.origin} does "
+                            "not have: a newer one would"
+                        )
 
     def _is_used(self, directory: str, farm: Farm) -> bool:
         return any(os.path.dirname(link.target) == directory for link in farm.links)

@@ -242,6 +242,22 @@ def test_where_programs_would_break_python_alone_finds_the_libraries(
     assert "LD_LIBRARY_PATH" not in refused.environ
 
 
+def test_a_library_that_is_too_old_for_a_wheel_is_told(
+    project: Project, nix: Nix, packages: Path, world: World, tmp_path: Path
+) -> None:
+    source = "int nixpy_answer(void) { return 42; }\n"
+    script = tmp_path / "new"
+    script.write_text("DEMO_1 { }; DEMO_2 { global: nixpy_*; };\n")
+    newer = library(tmp_path / "newer", LIBRARY, source, f"-Wl,--version-script={script}")
+    script.write_text("DEMO_1 { global: nixpy_*; };\n")
+    library(packages / "portaudio", LIBRARY, source, f"-Wl,--version-script={script}")
+    copy_flake("libraries", packages.parent, world.environ)
+    flake(project, nix, packages.parent)
+    project.write("pyproject.toml", manifest([wheel(tmp_path, newer)]))
+    said = "\n".join(project.entered().said)
+    assert f"needs DEMO_2 of {LIBRARY}, which nixpkgs#portaudio does not have" in said
+
+
 # CUDA
 
 
