@@ -13,7 +13,7 @@ import pytest
 if TYPE_CHECKING:
     from .conftest import Project, World
 
-COMMANDS = ("status", "explain", "sync", "setup", "list", "gc", "libs")
+COMMANDS = ("status", "explain", "sync", "setup", "list", "gc", "libs", "doctor")
 
 
 def schema(command: str) -> dict[str, Any]:

@@ -1,0 +1,201 @@
+"""The doctor itself: where it works, what it prints, and what it leaves alone."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..conftest import World
+    from .conftest import Doctor
+
+MODULE = '''
+from nixpy.doctor.check import check
+from nixpy.doctor.finding import Found, Severity
+
+@check("demo.fails", title="a demonstration fails", severity=Severity.NOTE)
+def fails(seen):
+    """Divides.
+
+    Symptom:
+        None.
+
+    Cause:
+        None.
+
+    Remedy:
+        None.
+    """
+    yield Found("never seen")
+    1 / 0
+
+@check("demo.finds", title="a demonstration was found", severity=Severity.NOTE)
+def finds(seen):
+    """Finds something.
+
+    Symptom:
+        One.
+
+    Cause:
+        Two.
+
+    Remedy:
+        Three.
+    """
+    yield Found(f"index https://me:hunter2@example.org/ and {seen.environ['DEMO_TOKEN']}")
+'''
+
+
+def plugin(directory: Path, module: str) -> dict[str, str]:
+    """Make a distribution with a plugin; return the variables that make it visible."""
+    info = directory / "demo-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[nixpy.doctor]\ndemo = demo_checks\n")
+    (directory / "demo_checks.py").write_text(module)
+    return {"PYTHONPATH": str(directory), "DEMO_TOKEN": "opensesame"}
+
+
+def test_it_works_where_there_is_no_project(bare_doctor: Doctor) -> None:
+    found = bare_doctor.examine(bare_doctor.world.directory)
+    assert found.document["project"] is None
+
+
+def test_it_works_with_no_home_and_with_no_tools(bare_doctor: Doctor, programs: Path) -> None:
+    directory = bare_doctor.world.directory
+    (directory / "requirements.txt").write_text("")
+    done = subprocess.run(
+        [str(programs / "nixpy"), "doctor", "-v"],
+        cwd=directory,
+        env={"PATH": "/nowhere"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode in {0, 1}
+    assert "Traceback" not in done.stderr
+    assert "doctor.check-failed" not in done.stdout
+    assert "checks found nothing" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"[project", b"[tool.nixpy]\npyhton = '3'\n", b"\xff\xfe\x00", b"[project]\nname = 3\n"],
+)
+def test_it_works_in_a_broken_project(bare_doctor: Doctor, content: bytes) -> None:
+    (bare_doctor.world.directory / "pyproject.toml").write_bytes(content)
+    (bare_doctor.world.directory / ".envrc").write_text("use nixpy 'unclosed\n")
+    bare_doctor.examine(bare_doctor.world.directory)
+
+
+def test_it_works_where_the_directory_is_gone(bare_world: World) -> None:
+    script = "mkdir gone && cd gone && rmdir ../gone && nixpy doctor"
+    done = bare_world.run("bash", "-c", script, check=False)
+    assert done.returncode in {0, 1}
+    assert "Traceback" not in done.stderr
+    assert "check-failed" not in done.stdout
+
+
+def test_a_check_that_fails_is_a_finding_and_the_others_go_on(
+    bare_doctor: Doctor, tmp_path: Path
+) -> None:
+    doctor = bare_doctor.given(**plugin(tmp_path / "plugin", MODULE))
+    said = doctor.say()
+    assert "demo.fails: ZeroDivisionError: division by zero" in said
+    assert "doctor.check-failed" in said
+    assert "demo.finds: a demonstration was found" in said
+    assert doctor.world.nixpy("doctor", "--strict", check=False).returncode == 1
+
+
+def test_a_plugin_that_cannot_be_loaded_is_a_finding(bare_doctor: Doctor, tmp_path: Path) -> None:
+    doctor = bare_doctor.given(**plugin(tmp_path / "plugin", "import no_such_module\n"))
+    found = doctor.examine(bare_doctor.world.directory)
+    assert found.severity("doctor.plugin-broken") == "warning"
+    assert "entry point demo: demo_checks: ModuleNotFoundError" in found.evidence(
+        "doctor.plugin-broken"
+    )
+    shutil.rmtree(tmp_path / "plugin")
+    assert "doctor.plugin-broken" not in doctor.examine(doctor.world.directory).loud
+
+
+def test_explain_says_what_the_docstring_says(bare_doctor: Doctor, tmp_path: Path) -> None:
+    doctor = bare_doctor.given(**plugin(tmp_path / "plugin", MODULE))
+    said = doctor.say("explain", "demo.finds")
+    assert "Symptom: One." in said
+    assert "Cause: Two." in said
+    assert "Remedy: Three." in said
+    done = doctor.world.nixpy("doctor", "explain", "demo.find", check=False)
+    assert done.returncode == 2
+    assert "Did you mean demo.finds?" in done.stderr
+
+
+def test_nothing_that_is_printed_holds_a_secret(bare_doctor: Doctor, tmp_path: Path) -> None:
+    home = bare_doctor.world.environ["HOME"]
+    doctor = bare_doctor.given(
+        **plugin(tmp_path / "plugin", MODULE),
+        UV_INDEX_URL="https://user:hunter2@index.example.org/simple",
+        UV_PUBLISH_TOKEN="pypi-token-value",
+        PIP_CERT=f"{home}/certificate.pem",
+    )
+    for option in ("--report", "--json", "-v"):
+        said = doctor.say(option)
+        assert "demo.finds" in said
+        for secret in ("hunter2", "opensesame", "pypi-token-value"):
+            assert secret not in said
+    report = doctor.say("--report")
+    assert "UV_INDEX_URL=https://***@index.example.org/simple\n" in report
+    assert "UV_PUBLISH_TOKEN=***\n" in report
+    assert "PIP_CERT=~/certificate.pem\n" in report
+    assert home not in report
+
+
+def test_only_and_skip_select_checks(bare_world: World) -> None:
+    said = bare_world.nixpy("doctor", "-v", "--only", "doctor").stdout
+    assert "doctor.plugin-broken" in said
+    assert "direnv" not in said
+    done = bare_world.nixpy("doctor", "--only", "no-such", check=False)
+    assert done.returncode == 2
+    assert "no check begins with 'no-such'" in done.stderr
+
+
+def test_nothing_is_written(doctor: Doctor) -> None:
+    project = doctor.world.project()
+    project.write("requirements.txt", "")
+    project.nixpy("sync")
+
+    def state() -> dict[str, tuple[int, int]]:
+        found = {}
+        for top in (doctor.world.home, doctor.world.directory):
+            for path, directories, files in os.walk(top):
+                for name in (*directories, *files):
+                    status = os.lstat(f"{path}/{name}")
+                    found[f"{path}/{name}"] = (status.st_mtime_ns, status.st_size)
+        return found
+
+    before = state()
+    doctor.examine(project.path)
+    project.nixpy("doctor", "-v", check=False)
+    project.nixpy("doctor", "--report", "--deep", check=False)
+    assert state() == before
+
+
+def test_it_works_on_a_read_only_file_system(doctor: Doctor) -> None:
+    project = doctor.world.project()
+    project.write("requirements.txt", "")
+    project.nixpy("sync")
+    # A mount of its own, gone with the process: the same files, and nobody can write to them.
+    script = "mount --rbind / / && mount -o remount,bind,ro / && ! touch x && exec nixpy doctor -v"
+    if doctor.world.run("unshare", "--mount", "true", check=False).returncode:
+        pytest.skip("no right to make a mount namespace")
+    done = doctor.world.run(
+        "unshare", "--mount", "bash", "-c", script, cwd=project.path, check=False
+    )
+    assert "check-failed" not in done.stdout
+    assert "Traceback" not in done.stderr
+    assert "checks found nothing" in done.stdout
