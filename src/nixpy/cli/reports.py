@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import sys
 from typing import TYPE_CHECKING, Any
 
 from nixpy.collect import entries as all_entries
 from nixpy.decision import verdicts
+from nixpy.envrc import double_lines
 from nixpy.errors import NixpyError, UsageError, one_line
 from nixpy.freshness import changed_inputs
 from nixpy.inputs import ABSENT, ObservedFiles, observe
@@ -195,14 +195,8 @@ def _double_in_hook(dev_shell: DevShell | None) -> Iterator[str]:
 
 
 def _double_in_envrc(project: Project) -> Iterator[str]:
-    try:
-        with open(f"{project.root}/.envrc", encoding="utf-8", errors="replace") as file:
-            lines = [" ".join(line.split()) for line in file]
-    except OSError:
-        return
-    for line in lines:
-        if re.match(r"(?:use (?:flake|nix)|layout (?:python|python3|uv|poetry))(?: |$)", line):
-            yield f".envrc also says `{line}`: `use nixpy` does that too, so it may go"
+    for _, line in double_lines(project.root):
+        yield f".envrc also says `{line}`: `use nixpy` does that too, so it may go"
 
 
 def print_explanation(report: Report) -> None:

@@ -179,6 +179,20 @@ class Examination:
         path = self.program("direnv")
         return Direnv(path, self.ask([path, "version"]).stdout.strip())
 
+    @once
+    def direnv_status(self) -> dict[str, str]:
+        """What direnv says of the project's directory, by its own titles."""
+        done = self.ask([self.direnv.path, "status"], cwd=self.project.directory)
+        if done.status:
+            raise Absent(f"`direnv status` fails: {(done.stderr.splitlines() or ['?'])[-1]}")
+        titles = ("Found RC path", "Found RC allowed", "Loaded RC path", "bash_path")
+        return {
+            title: line[len(title) + 1 :]
+            for line in done.stdout.splitlines()
+            for title in titles
+            if line.startswith(title + " ")
+        }
+
     def read(self, path: str, most: int = 1_000_000) -> str | None:
         """Return the text of a file; ``None`` where it cannot be read."""
         try:

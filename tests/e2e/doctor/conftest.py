@@ -2,21 +2,60 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
+import shutil
+import zipfile
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
 
+from ..conftest import Project, World
 from ..test_json import schema
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ..conftest import World
+MANIFEST = """\
+[project]
+name = "patient"
+version = "1"
+requires-python = ">=3.10"
+dependencies = ["alpha", "beta<2"]
+
+[tool.uv]
+find-links = ["wheels"]
+no-index = true
+"""
 
 LOUD = {"note", "warning", "problem"}
+
+
+def write_wheel(
+    directory: Path, name: str, version: str, *, requires: tuple[str, ...] = ()
+) -> Path:
+    """Make a wheel with one module; its RECORD is right."""
+    info = f"{name}-{version}.dist-info"
+    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+    files = {
+        f"{name}.py": f"version = {version!r}\n",
+        f"{info}/METADATA": metadata + "".join(f"Requires-Dist: {one}\n" for one in requires),
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    rows = []
+    for path, text in files.items():
+        digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        rows.append(f"{path},sha256={digest.rstrip('=')},{len(text.encode())}\n")
+    files[f"{info}/RECORD"] = "".join((*rows, f"{info}/RECORD,,\n"))
+    directory.mkdir(exist_ok=True)
+    wheel = directory / f"{name}-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for path, text in files.items():
+            archive.writestr(path, text)
+    return wheel
 
 
 @dataclass(frozen=True)
@@ -81,6 +120,95 @@ class Doctor:
         """Run the command that a finding prints, as a user would: in a shell, in the directory."""
         assert finding["command"]
         self.world.run("bash", "-c", finding["command"], cwd=directory)
+
+
+@dataclass
+class Patient:
+    """A project that is well, to be made ill."""
+
+    project: Project
+    doctor: Doctor
+
+    @property
+    def path(self) -> Path:
+        return self.project.path
+
+    @property
+    def world(self) -> World:
+        return self.doctor.world
+
+    @property
+    def prefix(self) -> Path:
+        return self.path / ".venv"
+
+    @property
+    def site(self) -> Path:
+        return next(self.prefix.glob("lib/python*/site-packages"))
+
+    def examined(self, *arguments: str, **variables: str) -> Diagnosis:
+        """Examine the project from outside of its environment."""
+        return self.doctor.given(**variables).examine(self.path, *arguments)
+
+    def examined_inside(self, *arguments: str, **variables: str) -> Diagnosis:
+        """Examine the project from a shell that direnv has loaded it into."""
+        entered = self.project.entered()
+        assert entered.status == 0, entered.stderr
+        return self.doctor.given(**{**entered.environ, **variables}).examine(self.path, *arguments)
+
+    def heals(self, finding: dict[str, Any], **variables: str) -> None:
+        """Run the command that a finding prints; the check then finds nothing any more."""
+        doctor = self.doctor.given(**variables)
+        doctor.run_remedy(finding, self.path)
+        after = doctor.examine(self.path)
+        assert finding["identifier"] not in after.loud, after[finding["identifier"]]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where all of a module's tests have their machine, one after the other."""
+    return tmp_path_factory.mktemp("machine")
+
+
+@pytest.fixture
+def home(place: Path) -> Path:
+    """An empty HOME."""
+    shutil.rmtree(place)
+    (place / "home").mkdir(parents=True)
+    return place / "home"
+
+
+@pytest.fixture
+def bare_world(environ: dict[str, str], home: Path, place: Path) -> World:
+    """A machine on which nothing was set up."""
+    (place / "work").mkdir()
+    return World(environ, home, place / "work")
+
+
+@pytest.fixture
+def patient(bare_world: World, place: Path) -> Patient:
+    """A project that is well: made once for each module, then restored as it was."""
+    if shutil.which("direnv") is None:
+        pytest.skip("direnv is not installed")
+    bare_world.environ["SHELL"] = "/bin/bash"
+    # What was made before is restored with its times: to the nanosecond, stamps rest on them.
+    saved = place.with_name(place.name + "-saved")
+    if saved.exists():
+        for name in ("home", "work"):
+            shutil.rmtree(place / name)
+            shutil.copytree(saved / name, place / name, symlinks=True)
+        project = Project(place / "work/project", bare_world)
+        return Patient(project, Doctor(bare_world))
+    bare_world.setup()
+    (bare_world.home / ".bashrc").write_text('eval "$(direnv hook bash)"\n')
+    project = bare_world.project()
+    write_wheel(project.path / "wheels", "alpha", "1.0", requires=("beta>=1",))
+    write_wheel(project.path / "wheels", "beta", "1.0")
+    write_wheel(project.path / "wheels", "beta", "2.0")
+    project.write("pyproject.toml", MANIFEST)
+    assert project.entered().synced
+    assert project.entered().said == []
+    shutil.copytree(place, saved, symlinks=True)
+    return Patient(project, Doctor(bare_world))
 
 
 @pytest.fixture
