@@ -30,6 +30,7 @@ from nixpy.errors import (
 from nixpy.freshness import keep_entry
 from nixpy.inputs import Input, ObservedFiles, observe_variable
 from nixpy.libraries.cuda.driver import driver_inputs, extras_for, kept_driver
+from nixpy.libraries.launcher import remove_broken_launcher
 from nixpy.libraries.record import LIBRARY_PATH
 from nixpy.libraries.request import Request
 from nixpy.libraries.scope import undo_scope
@@ -406,6 +407,8 @@ class Resolver:
                 if plan is None or (not force and is_synced_to(plan.prefix, before.synced)):
                     return before, False
             after = before
+            with contextlib.suppress(OSError):
+                remove_broken_launcher(plan.prefix)  # no manager could start it either
 
             def look_again() -> str:
                 nonlocal after

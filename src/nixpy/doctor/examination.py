@@ -131,6 +131,11 @@ class Examination:
         self._runner = runner or SystemRunner()
         self._deadline = time.monotonic() + (DEEP_BUDGET if is_deep else BUDGET)
 
+    @property
+    def runner(self) -> Runner:
+        """Starts programs; for a check, :meth:`ask` keeps the time."""
+        return self._runner
+
     # The user and the machine
 
     @once

@@ -47,7 +47,7 @@ class once(Generic[T]):  # noqa: N801 - used like ``property``
                     kept[self.name] = self._computed(instance)
         value, absent = kept[self.name]
         if absent is not None:
-            raise Absent(*absent.args)
+            raise type(absent)(*absent.args)
         return value  # type: ignore[return-value]
 
     def _computed(self, instance: Any) -> tuple[T | None, Absent | None]:

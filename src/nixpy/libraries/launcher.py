@@ -23,7 +23,13 @@ if TYPE_CHECKING:
 
     from nixpy.process import Runner
 
-__all__ = ["CALLERS_VALUE", "find_shell", "install_launcher", "remove_launcher"]
+__all__ = [
+    "CALLERS_VALUE",
+    "find_shell",
+    "install_launcher",
+    "remove_broken_launcher",
+    "remove_launcher",
+]
 
 CALLERS_VALUE = "NIXPY_CALLERS_LIBRARY_PATH"
 """Holds ``=`` and the caller's value, or nothing where there was none."""
@@ -122,6 +128,19 @@ def remove_launcher(prefix: str) -> None:
             os.replace(f"{kept}/{name}", f"{prefix}/bin/{name.removeprefix('was-')}")
     with contextlib.suppress(FileNotFoundError):
         os.unlink(f"{kept}/python")
+
+
+def remove_broken_launcher(prefix: str) -> None:
+    """Make ``bin/python`` what it was if the launcher's shell is gone: nothing could start it.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    for name in list(_launchers(prefix)):
+        with open(f"{prefix}/bin/{name}", encoding="utf-8", errors="surrogateescape") as file:
+            shell = file.readline().removeprefix("#!").split(" ")[0].strip()
+        if not os.access(shell, os.X_OK):
+            remove_launcher(prefix)
 
 
 def _outward(directory: str) -> Iterator[str]:

@@ -131,15 +131,18 @@ def scan(prefix: str, before: Scan) -> Scan:
     return found
 
 
-def kept_scan(top: str | None, prefix: str) -> Scan:
+def kept_scan(top: str | None, prefix: str, *, is_kept: bool = True) -> Scan:
     """Return the scan of a prefix, made as far as the kept one does not hold; and keep it.
 
-    ``top`` is nixpy's cache directory; ``None`` where nothing can be kept.
+    Args:
+        top: nixpy's cache directory; ``None`` where nothing can be kept.
+        prefix: real path of the environment.
+        is_kept: whether anything is written.
     """
     path = f"{top}/libraries/{digest(os.fsencode(prefix))}" if top else None
     before = _loaded(path) if path else {}
     found = scan(prefix, before)
-    if path and top and found != before:
+    if is_kept and path and top and found != before:
         try:
             cache.make_private_directory(os.path.dirname(path), top)
             cache.write_private(path, _document(found))

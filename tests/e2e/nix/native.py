@@ -67,18 +67,18 @@ def wheel(directory: Path, needed: Path, name: str = "native") -> Path:
     return packed(directory, name, files)
 
 
-def packed(directory: Path, name: str, files: dict[str, bytes]) -> Path:
+def packed(directory: Path, name: str, files: dict[str, bytes], version: str = "1.0") -> Path:
     """Pack a wheel of some files."""
-    info = f"{name}-1.0.dist-info"
+    info = f"{name}-{version}.dist-info"
     content = {
         **files,
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n".encode(),
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode(),
         f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\n"
         b"Tag: py3-none-any\n",
     }
     rows = [f"{path},sha256={_digest(data)},{len(data)}" for path, data in content.items()]
     content[f"{info}/RECORD"] = "\n".join([*rows, f"{info}/RECORD,,", ""]).encode()
-    path = directory / f"{name}-1.0-py3-none-any.whl"
+    path = directory / f"{name}-{version}-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as archive:
         for member, data in content.items():
             archive.writestr(member, data)
