@@ -118,6 +118,7 @@ def explanation(resolver: Resolver, project: Project, flags: Mapping[str, object
         },
         "conda": _conda_report(derivation),
         "dev_shell": _dev_shell_report(derivation, resolver, project),
+        "libraries": _libraries_report(derivation, resolver, project),
         "state": shown["state"],
         "detail": shown["detail"],
         "changed": _changes(resolver, project, derivation),
@@ -143,6 +144,24 @@ def _conda_report(derivation: Derivation) -> Report | None:
         "platform": channels.platform,
         "by_channels": list(asked.specs),
         "by_uv": [masked(line) for line in asked.by_uv],
+    }
+
+
+def _libraries_report(
+    derivation: Derivation, resolver: Resolver, project: Project
+) -> Report | None:
+    """Return what supplies packages with shared libraries, and who finds them."""
+    if derivation.plan is None:
+        return None
+    supply = resolver.libraries.kept(project.root, derivation.plan.prefix, derivation.options)
+    if supply is None:
+        return None
+    return {
+        "scope": supply.scope or None,
+        "farm": supply.farm or None,
+        "supplied": {link.soname: link.origin for link in supply.links},
+        "missing": list(supply.missing),
+        "notices": list(supply.notices),
     }
 
 
@@ -235,12 +254,28 @@ def _explained(report: Report) -> Iterator[tuple[str, str]]:
         yield from _explained_conda(report["conda"])
     if report["dev_shell"]:
         yield from _explained_dev_shell(report["dev_shell"])
+    if report["libraries"]:
+        yield from _explained_libraries(report["libraries"])
     for name, origin in report["options"].items():
         yield "option", f"{name} ({origin})"
     yield "state", f"{report['state']}: {report['detail']}"
     for one in report["changed"]:
         yield "changed", f"{one['name']} {one['change']}"
     yield "inputs", ", ".join(report["files"])
+
+
+def _explained_libraries(report: Report) -> Iterator[tuple[str, str]]:
+    if report["scope"]:
+        yield "libraries", f"in {report['farm']} (library-scope {report['scope']})"
+    by_origin: dict[str, list[str]] = {}
+    for soname, origin in report["supplied"].items():
+        by_origin.setdefault(origin, []).append(soname)
+    for origin, sonames in by_origin.items():
+        yield "supplied", f"{', '.join(sonames)} (from {origin})"
+    if report["missing"]:
+        yield "missing", ", ".join(report["missing"])
+    for notice in report["notices"]:
+        yield "notice", notice
 
 
 def _explained_conda(report: Report) -> Iterator[tuple[str, str]]:

@@ -139,7 +139,7 @@ def kept_scan(top: str | None, prefix: str, *, is_kept: bool = True) -> Scan:
         prefix: real path of the environment.
         is_kept: whether anything is written.
     """
-    path = f"{top}/libraries/{digest(os.fsencode(prefix))}" if top else None
+    path = f"{top}/projects{prefix}/@nixpy/{cache.SCHEMA}/scan" if top else None
     before = _loaded(path) if path else {}
     found = scan(prefix, before)
     if is_kept and path and top and found != before:

@@ -83,6 +83,9 @@ def test_of_the_dev_shells_own_path_only_what_is_missing_counts(
     assert links(entered.environ) == {LIBRARY: str(needed)}
     assert python(project, entered.environ, "-c", IMPORT) == "42"
     assert any("only what packages miss counts" in line for line in entered.said)
+    explained = project.nixpy("explain").stdout
+    assert f"supplied     {LIBRARY} (from the dev shell)\n" in explained
+    assert "(library-scope shell)\n" in explained
     use(project, "--libraries off")
     assert project.entered().environ["LD_LIBRARY_PATH"] == f"{needed.parent}:{tmp_path}/else"
 

@@ -63,6 +63,7 @@ def test_an_identifier_is_taken_once() -> None:
         """Looks."""
         return ()
 
+    assert all_checks()
     with pytest.raises(ValueError, match="is taken by"):
         check("doctor.plugin-broken", title="demo", severity=Severity.NOTE)(function)
 

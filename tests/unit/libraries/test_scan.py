@@ -106,7 +106,7 @@ def test_a_second_scan_opens_no_file_but_the_record_of_what_is_unchanged(
     opened, again = scanned(top, prefix)
     assert again == found
     records = sorted(str(path) for path in site.glob("*.dist-info/RECORD"))
-    (kept,) = (top / "libraries").iterdir()
+    (kept,) = top.rglob("scan")
     assert opened == sorted([*records, str(kept)])
     assert len(records) == 500
     # Of one that changed its own files are opened.
@@ -178,7 +178,7 @@ def test_a_scan_is_kept_and_a_damaged_one_is_none(prefix: Path, tmp_path: Path) 
     top = tmp_path / "cache"
     first = kept_scan(str(top), str(prefix))
     assert kept_scan(str(top), str(prefix)) == first
-    (kept,) = (top / "libraries").iterdir()
+    (kept,) = top.rglob("scan")
     kept.write_text("{")
     assert kept_scan(str(top), str(prefix)) == first
     assert kept.read_text() != "{"
