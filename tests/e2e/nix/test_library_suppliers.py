@@ -64,6 +64,18 @@ def use(project: Project, flags: str) -> None:
     project.allow()
 
 
+def pin(project: Project, nix: Nix, packages: Path) -> None:
+    """Let the project pin what stands for nixpkgs as it is now."""
+    copy_flake("libraries", packages.parent, project.world.environ)
+    flake(project, nix, packages.parent)
+
+
+def have(project: Project, nix: Nix, packages: Path) -> None:
+    """Let the pinned nixpkgs have what the project's dependency needs."""
+    library(packages / "portaudio")
+    pin(project, nix, packages)
+
+
 def links(environ: dict[str, str]) -> dict[str, str]:
     """What is in the farm, and where it leads to."""
     farm = environ["LD_LIBRARY_PATH"]
@@ -103,12 +115,11 @@ def test_what_nix_ld_would_find_supplies_too(
 
 
 def test_the_libraries_of_an_attribute_that_is_named_can_be_opened_by_name(
-    project: Project, packages: Path, world: World, nix: Nix
+    project: Project, packages: Path, nix: Nix
 ) -> None:
     library(packages / "demo", "libnixpydemo.so.1")
-    copy_flake("libraries", packages.parent, world.environ)
     project.write("pyproject.toml", manifest([]))
-    flake(project, nix, packages.parent)
+    pin(project, nix, packages)
     use(project, "--libraries demo")
     environ = project.entered().environ
     opened = "import ctypes; print(ctypes.CDLL('libnixpydemo.so.1').nixpy_answer())"
@@ -144,11 +155,9 @@ def test_without_a_lock_file_nothing_is_realised(project: Project, needed: Path)
 
 
 def test_an_input_of_another_name_can_be_nixpkgs(
-    project: Project, nix: Nix, packages: Path, world: World
+    project: Project, nix: Nix, packages: Path
 ) -> None:
-    library(packages / "portaudio")
-    copy_flake("libraries", packages.parent, world.environ)
-    flake(project, nix, packages.parent)
+    have(project, nix, packages)
     text = (project.path / "flake.nix").read_text()
     renamed = text.replace("inputs.nixpkgs", "inputs.packages").replace(", nixpkgs", ", packages")
     project.write("flake.nix", renamed)
@@ -159,11 +168,9 @@ def test_an_input_of_another_name_can_be_nixpkgs(
 
 
 def test_a_build_that_fails_leaves_what_was_there_and_is_tried_again(
-    project: Project, nix: Nix, packages: Path, world: World
+    project: Project, nix: Nix, packages: Path
 ) -> None:
-    library(packages / "portaudio")
-    copy_flake("libraries", packages.parent, world.environ)
-    flake(project, nix, packages.parent)
+    have(project, nix, packages)
     before = project.entered().environ["LD_LIBRARY_PATH"]
     nixpkgs = packages.parent / "flake.nix"
     text = nixpkgs.read_text()
@@ -182,17 +189,15 @@ def test_a_build_that_fails_leaves_what_was_there_and_is_tried_again(
 
 
 def test_what_is_supplied_survives_a_garbage_collection_and_is_warm(
-    project: Project, nix: Nix, packages: Path, world: World
+    project: Project, nix: Nix, packages: Path
 ) -> None:
-    library(packages / "portaudio")
-    copy_flake("libraries", packages.parent, world.environ)
-    flake(project, nix, packages.parent)
+    have(project, nix, packages)
     environ = project.entered().environ
     nix.command("nix-collect-garbage", cwd=project.path)
     assert python(project, environ, "-c", IMPORT) == "42"
     assert is_warm(project)
     if shutil.which("strace"):
-        empty = world.project("empty", envrc="")
+        empty = project.world.project("empty", envrc="")
         assert processes(project) == processes(empty)
         assert places(project) == places(empty)
     shutil.rmtree(environ["LD_LIBRARY_PATH"])
@@ -223,15 +228,14 @@ def tool(tmp_path: Path) -> Path:
 
 
 def test_where_programs_would_break_python_alone_finds_the_libraries(
-    project: Project, nix: Nix, packages: Path, world: World, tool: Path, tmp_path: Path
+    project: Project, nix: Nix, packages: Path, tool: Path, tmp_path: Path
 ) -> None:
     script = tmp_path / "old"
     script.write_text("DEMO_1 { global: nixpy_*; };\n")
     source = "int nixpy_answer(void) { return 42; }\n"
     library(packages / "portaudio", LIBRARY, source, f"-Wl,--version-script={script}")
-    copy_flake("libraries", packages.parent, world.environ)
-    flake(project, nix, packages.parent)
-    path = f"{tool.parent}:{world.environ['PATH']}"
+    pin(project, nix, packages)
+    path = f"{tool.parent}:{project.world.environ['PATH']}"
     entered = project.entered(PATH=path)
     assert "LD_LIBRARY_PATH" not in entered.environ
     (said,) = [line for line in entered.said if "for Python alone" in line]
@@ -246,7 +250,7 @@ def test_where_programs_would_break_python_alone_finds_the_libraries(
 
 
 def test_a_library_that_is_too_old_for_a_wheel_is_told(
-    project: Project, nix: Nix, packages: Path, world: World, tmp_path: Path
+    project: Project, nix: Nix, packages: Path, tmp_path: Path
 ) -> None:
     source = "int nixpy_answer(void) { return 42; }\n"
     script = tmp_path / "new"
@@ -254,8 +258,7 @@ def test_a_library_that_is_too_old_for_a_wheel_is_told(
     newer = library(tmp_path / "newer", LIBRARY, source, f"-Wl,--version-script={script}")
     script.write_text("DEMO_1 { global: nixpy_*; };\n")
     library(packages / "portaudio", LIBRARY, source, f"-Wl,--version-script={script}")
-    copy_flake("libraries", packages.parent, world.environ)
-    flake(project, nix, packages.parent)
+    pin(project, nix, packages)
     project.write("pyproject.toml", manifest([wheel(tmp_path, newer)]))
     said = "\n".join(project.entered().said)
     assert f"needs DEMO_2 of {LIBRARY}, which nixpkgs#portaudio does not have" in said
