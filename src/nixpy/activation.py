@@ -8,7 +8,6 @@ On the path that must start fast: see :mod:`nixpy.inputs`.
 
 from __future__ import annotations
 
-import binascii
 import os
 
 from nixpy.environment import SEPARATOR, Environment, Prepend, Set, Unset, prepended
@@ -95,12 +94,16 @@ def _encode(changed: list[_Changed]) -> str:
         for elements in (one.elements, one.removed):
             fields += [str(len(elements)), *elements]
     body = b"\0".join(map(os.fsencode, fields))
+    import binascii
+
     return binascii.b2a_base64(body, newline=False).decode("ascii")
 
 
 def _decode(text: str) -> tuple[_Changed, ...]:
     if not text:
         return ()
+    import binascii
+
     try:
         fields = iter(map(os.fsdecode, binascii.a2b_base64(text).split(b"\0")))
         changed = []

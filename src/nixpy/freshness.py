@@ -15,7 +15,6 @@ from nixpy.environment import SEPARATOR, Prepend, Set
 from nixpy.errors import ManifestError
 from nixpy.inputs import NO_TIME, Input, is_text, observe
 from nixpy.marker import is_synced_to, marker_mtime, marker_path
-from nixpy.stamp import remove_stamp, write_stamp
 from nixpy.version import __version__
 
 TYPE_CHECKING = False
@@ -84,6 +83,8 @@ def keep_entry(directory: str, top: str, entry: Entry) -> None:
     Raises:
         OSError: they cannot be written, or the directory is not the user's own alone.
     """
+    from nixpy.stamp import remove_stamp, write_stamp  # nobody else here needs to know bash
+
     cache.make_private_directory(directory, top)
     remove_stamp(directory)
     cache.write_entry(directory, entry)

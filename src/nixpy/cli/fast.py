@@ -15,12 +15,9 @@ import sys
 from nixpy import cache
 from nixpy.activation import activation, base_environment
 from nixpy.directories import nixpy_directory
-from nixpy.direnv import WATCHES, watches_after
 from nixpy.freshness import keep_entry, revalidated, watched_paths
 from nixpy.marker import was_changed_by_hand
-from nixpy.process import SystemRunner, find_program
 from nixpy.project import Project, current_directory, find_project
-from nixpy.shells import SHELLS, bash, render
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,6 +44,8 @@ def answer(arguments: list[str]) -> int | None:
 
 
 def _export(rest: list[str]) -> int | None:
+    from nixpy.shells import SHELLS, bash, render
+
     if not rest or rest[0] not in SHELLS or rest[0] == "github":
         return None
     shell, rest = rest[0], rest[1:]
@@ -63,7 +62,7 @@ def _export(rest: list[str]) -> int | None:
         watched = with_watches(*found, direnv, os.environ)
         if watched is None:
             return None
-        text = f"export {WATCHES}={bash.quote(watched)}\n"
+        text = f"export DIRENV_WATCHES={bash.quote(watched)}\n"
     else:
         operations = activation(entry.operations, os.environ)
     text += render(shell, operations, os.environ)
@@ -73,6 +72,8 @@ def _export(rest: list[str]) -> int | None:
 
 
 def _run(rest: list[str]) -> int | None:
+    from nixpy.process import find_program
+
     if "--" not in rest:
         return None
     split = rest.index("--")
@@ -134,6 +135,9 @@ def with_watches(
     Kept with the entry's stamp, so that the next time nobody has to ask; written also where it
     was known, since whoever gets here had no stamp that held. ``None`` where direnv fails.
     """
+    from nixpy.direnv import WATCHES, watches_after
+    from nixpy.process import SystemRunner
+
     before = environ.get(WATCHES, "")
     top = nixpy_directory("cache", environ)
     directory = top and cache.entry_directory(top, project.directory, project.arguments)
