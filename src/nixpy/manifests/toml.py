@@ -212,34 +212,27 @@ class Table:
         self, key: str, *, check_key: Check | None = None, check: Check | None = None
     ) -> tuple[tuple[str, str], ...]:
         """Return a table of strings as pairs, without its faulty entries."""
-        table = self.table(key)
-        if table is None:
-            return ()
-        pairs = []
-        for name in table:
-            what = check_key(name) if check_key is not None else None
-            if what is not None:
-                table.fault(what, name)
-            value = table.string(name, check=check)
-            if what is None and value is not None:
-                pairs.append((name, value))
-        return tuple(pairs)
+        return self._by_key(key, check_key, lambda table, name: table.string(name, check=check))
 
     def arrays_by_key(
         self, key: str, *, check_key: Check | None = None, check: Check | None = None
     ) -> tuple[tuple[str, tuple[str, ...]], ...]:
         """Return a table of arrays of strings as pairs, without its faulty entries."""
+        return self._by_key(key, check_key, lambda table, name: table.strings(name, check=check))
+
+    def _by_key(
+        self, key: str, check_key: Check | None, read: Callable[[Table, str], _T | None]
+    ) -> tuple[tuple[str, _T], ...]:
         table = self.table(key)
-        if table is None:
-            return ()
         pairs = []
-        for name in table:
+        for name in table or ():
+            assert table is not None
             what = check_key(name) if check_key is not None else None
             if what is not None:
                 table.fault(what, name)
-            values = table.strings(name, check=check)
-            if what is None:
-                pairs.append((name, values))
+            value = read(table, name)
+            if what is None and value is not None:
+                pairs.append((name, value))
         return tuple(pairs)
 
     def _fault(self, what: str, place: str) -> None:
