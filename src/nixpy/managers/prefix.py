@@ -64,6 +64,8 @@ class Prefix:
         Raises:
             OSError: it cannot be written.
         """
+        if state == "synced":
+            self._expect_compiled_modules()
         interpreter = observe_program(self.python).value
         marker = Marker(
             state,
@@ -76,6 +78,16 @@ class Prefix:
             scope_of(self.path),
         )
         write_marker(marker)
+
+    def _expect_compiled_modules(self) -> None:
+        """Make ``site-packages/__pycache__`` now.
+
+        The first import of a distribution that is a single module would, and that would look as if
+        something had been installed by hand.
+        """
+        for site in glob.glob(f"{glob.escape(self.path)}/lib/*/site-packages"):
+            with contextlib.suppress(OSError):
+                os.mkdir(f"{site}/__pycache__")
 
     def exists(self) -> bool:
         """Whether there is anything at the path."""
