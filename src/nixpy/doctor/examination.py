@@ -18,11 +18,13 @@ from nixpy.activation import base_environment
 from nixpy.directories import nixpy_directory
 from nixpy.direnv import before_direnv
 from nixpy.doctor.distributions import find_distributions
-from nixpy.doctor.finding import Absent
+from nixpy.doctor.finding import Absent, Fix
+from nixpy.doctor.locks import is_locked
 from nixpy.doctor.once import once
-from nixpy.errors import NixpyError, one_line
+from nixpy.errors import NixpyError, SyncFailed, one_line
 from nixpy.flags import parse_flags
 from nixpy.inputs import ObservedFiles
+from nixpy.lock import lock_path
 from nixpy.managers.prefix import Prefix
 from nixpy.marker import read_marker
 from nixpy.options import load_options
@@ -54,6 +56,9 @@ BUDGET = 2.0
 
 DEEP_BUDGET = 120.0
 """The same with ``--deep``."""
+
+LONGEST_CHANGE = 600.0
+"""Seconds that a program may take that is part of a fix."""
 
 PROBE = """
 import json, os, platform, sys
@@ -394,7 +399,28 @@ class Examination:
         except Absent:
             return path
 
+    @once
+    def is_being_synced(self) -> bool:
+        """Whether somebody holds the environment's lock."""
+        return is_locked(lock_path(self.cache, self.planned_prefix.path))
+
     # Fixes
+
+    def sync_fix(self) -> Fix:
+        """Return the fix that is a sync."""
+        return Fix(f"sync {self.planned_prefix.path}", self.sync)
+
+    def change(self, argv: Sequence[str], *, environ: Mapping[str, str]) -> None:
+        """Run a program that is part of a fix, for as long as that takes.
+
+        Raises:
+            SyncFailed: it fails.
+            OSError: it cannot be started.
+        """
+        done = self._runner.capture(argv, cwd="/", environ=environ, timeout=LONGEST_CHANGE)
+        if done.status:
+            last = (done.stderr.strip() or "no message").splitlines()[-1]
+            raise SyncFailed(f"{' '.join(argv)} ended with status {done.status}: {last}", log=None)
 
     def sync(self) -> None:
         """Sync the project whatever is known; an environment that is bad is made anew.

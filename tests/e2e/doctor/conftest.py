@@ -190,6 +190,8 @@ def patient(bare_world: World, place: Path) -> Patient:
     if shutil.which("direnv") is None:
         pytest.skip("direnv is not installed")
     bare_world.environ["SHELL"] = "/bin/bash"
+    # The machine's pip may be one that would install anywhere, of which there is a finding.
+    bare_world.environ["PIP_REQUIRE_VIRTUALENV"] = "1"
     # What was made before is restored with its times: to the nanosecond, stamps rest on them.
     saved = place.with_name(place.name + "-saved")
     if saved.exists():
