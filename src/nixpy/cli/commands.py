@@ -528,7 +528,7 @@ def _mend(findings: Sequence[Finding], *, yes: bool) -> list[str]:
         except NixpyError as error:
             tell_error(error)
         except OSError as error:
-            tell(f"cannot be done: {error.filename or ''}: {error.strerror}")
+            tell(f"cannot be done: {error.filename or fix.description}: {error.strerror}")
         else:
             done.append(fix.description)
     return done

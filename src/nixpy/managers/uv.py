@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from nixpy.managers import Plan, Session
     from nixpy.managers.foreign.tools import Export
 
-__all__ = ["Uv", "find_uv"]
+__all__ = ["Uv", "find_uv", "sync_flags"]
 
 ALL = ("all",)
 
@@ -48,7 +48,7 @@ class Uv:
             for name in ("UV_FROZEN", "UV_LOCKED"):
                 environ.pop(name, None)
             environ["UV_PROJECT_ENVIRONMENT"] = plan.prefix
-            argv = [session.uv, "sync", *_sync_flags(plan)]
+            argv = [session.uv, "sync", *sync_flags(plan)]
         else:
             argv = [session.uv, "pip", *_pip_arguments(plan)]
         argv += ["--python", f"{plan.prefix}/bin/python"]
@@ -96,7 +96,8 @@ def find_uv(environ: Mapping[str, str], prefix: str) -> str:
     )
 
 
-def _sync_flags(plan: Plan) -> Iterator[str]:
+def sync_flags(plan: Plan) -> Iterator[str]:
+    """Yield the flags with which ``uv sync`` installs what a plan says."""
     options = plan.options
     if plan.whole_workspace:
         yield "--all-packages"
