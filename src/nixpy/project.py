@@ -116,10 +116,31 @@ def _words(text: str) -> tuple[str, ...]:
     import shlex
 
     try:
-        words = tuple(shlex.split(text, comments=True))
+        words = tuple(shlex.split(_without_comment(text)))
     except ValueError:
         return ()
     return () if any(set(word) & set("$`;&|<>(){}") for word in words) else words
+
+
+def _without_comment(text: str) -> str:
+    """Return a line without its comment: a ``#`` counts only where a word begins, as in bash.
+
+    :mod:`shlex` takes any, also that of a flake reference (``.#ci``).
+    """
+    quote = ""
+    at = 0
+    while at < len(text):
+        character = text[at]
+        if character == "\\" and quote != "'":
+            at += 1
+        elif quote:
+            quote = "" if character == quote else quote
+        elif character in "'\"":
+            quote = character
+        elif character == "#" and (at == 0 or text[at - 1].isspace()):
+            return text[:at]
+        at += 1
+    return text
 
 
 def _upwards(directory: str) -> list[str]:
