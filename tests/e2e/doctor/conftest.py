@@ -34,10 +34,8 @@ no-index = true
 LOUD = {"note", "warning", "problem"}
 
 
-def write_wheel(
-    directory: Path, name: str, version: str, *, requires: tuple[str, ...] = ()
-) -> Path:
-    """Make a wheel with one module; its RECORD is right."""
+def wheel_files(name: str, version: str, requires: tuple[str, ...] = ()) -> dict[str, str]:
+    """Return the files of a wheel with one module; its RECORD is right."""
     info = f"{name}-{version}.dist-info"
     metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
     files = {
@@ -50,10 +48,17 @@ def write_wheel(
         digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode()
         rows.append(f"{path},sha256={digest.rstrip('=')},{len(text.encode())}\n")
     files[f"{info}/RECORD"] = "".join((*rows, f"{info}/RECORD,,\n"))
+    return files
+
+
+def write_wheel(
+    directory: Path, name: str, version: str, *, requires: tuple[str, ...] = ()
+) -> Path:
+    """Make a wheel of these files."""
     directory.mkdir(exist_ok=True)
     wheel = directory / f"{name}-{version}-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
-        for path, text in files.items():
+        for path, text in wheel_files(name, version, requires).items():
             archive.writestr(path, text)
     return wheel
 

@@ -18,6 +18,7 @@ from packaging.utils import canonicalize_name
 from nixpy.doctor.check import check
 from nixpy.doctor.finding import Absent, Fix, Found, Severity
 from nixpy.freshness import changed_inputs
+from nixpy.libraries.patching import patched_files
 from nixpy.managers.uv import find_uv, sync_flags
 from nixpy.manifests.requirements import Kind
 from nixpy.marker import is_synced_to, read_marker, was_changed_by_hand
@@ -360,9 +361,15 @@ def record_damaged(seen: Examination) -> Iterator[Found]:
     damaged: dict[str, Distribution] = {}
     shared: set[str] = set()
     gone = False
-    for one, recorded in _sampled(seen):
-        what = _damage(recorded, is_deep=seen.is_deep)
-        if what is None:
+    suspects = [
+        (one, recorded, what)
+        for one, recorded in _sampled(seen)
+        if (what := _damage(recorded, is_deep=seen.is_deep))
+    ]
+    # What nixpy itself has patched, to find libraries, it can put back.
+    patched = patched_files(seen.prefix.path) if suspects else {}
+    for one, recorded, what in suspects:
+        if recorded.path in patched:
             continue
         gone = gone or what == "is gone"
         lines.append(f"{one.name} {one.version}: {seen.shown(recorded.path)} {what}")
@@ -389,7 +396,7 @@ def record_damaged(seen: Examination) -> Iterator[Found]:
 def _sampled(seen: Examination) -> Iterator[tuple[Distribution, Recorded]]:
     """Yield what is looked at: all with ``--deep``, else an even sample of at most SAMPLE files.
 
-    Caches of compiled modules come and go; the files of ``.dist-info`` itself are seen as well.
+    Caches of compiled modules come and go, and ``RECORD`` cannot say what it has itself.
     """
     distributions = seen.distributions
     each = max(1, SAMPLE // max(1, len(distributions)))
@@ -397,7 +404,9 @@ def _sampled(seen: Examination) -> Iterator[tuple[Distribution, Recorded]]:
         files = [
             recorded
             for recorded in one.recorded()
-            if "/__pycache__/" not in recorded.path and not recorded.path.endswith((".pyc", ".pyo"))
+            if "/__pycache__/" not in recorded.path
+            and not recorded.path.endswith((".pyc", ".pyo"))
+            and recorded.path != f"{one.directory}/RECORD"
         ]
         step = 1 if seen.is_deep else max(1, -(-len(files) // each))
         yield from ((one, recorded) for recorded in files[::step])
