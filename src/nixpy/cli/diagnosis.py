@@ -197,7 +197,8 @@ def _facts(seen: Examination) -> Iterator[tuple[str, str]]:
     for name, arguments in (("direnv", ["version"]), ("uv", ["--version"]), ("nix", ["--version"])):
         yield name, _version_of(seen, name, arguments)
     try:
-        yield "project", f"{seen.project.root} (use nixpy {' '.join(seen.project.arguments)})"
+        said = " ".join(("use nixpy", *seen.project.arguments))
+        yield "project", f"{seen.project.root} ({said if seen.has_envrc else 'no .envrc for it'})"
         decision = seen.derivation.decision
         yield "decision", f"{decision.manager}, rule {decision.rule}: {decision.reason}"
         origins = seen.options.origins

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
+import pexpect
 import pytest
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from ..conftest import World
-    from .conftest import Doctor
+    from .conftest import Doctor, Patient
 
 MODULE = '''
 from nixpy.doctor.check import check
@@ -201,3 +203,53 @@ def test_it_works_on_a_read_only_file_system(doctor: Doctor) -> None:
     assert "Traceback" not in done.stderr
     assert done.stdout.endswith("(-v says why)\n")
     assert done.returncode == 0
+
+
+def terminal(patient: Patient, *arguments: str, columns: int = 100) -> pexpect.spawn[str]:
+    """Start the doctor where a person sees it."""
+    return pexpect.spawn(
+        shutil.which("nixpy", path=patient.world.environ["PATH"]) or "nixpy",
+        ["doctor", *arguments],
+        env={**patient.world.environ, "TERM": "xterm-256color", "PWD": str(patient.path)},
+        cwd=str(patient.path),
+        encoding="utf-8",
+        timeout=30,
+        dimensions=(50, columns),
+    )
+
+
+def test_on_a_terminal_a_person_is_asked_about_each_fix(patient: Patient) -> None:
+    patient.world.nixpy("setup", "--remove")
+    (patient.prefix / "bin/python").unlink()
+    with terminal(patient, "--fix") as process:
+        process.expect("install nixpy's library for direnv as .*")
+        process.sendline("n")
+        process.expect("sync .*venv.*")
+        process.sendline("y")
+        process.expect(pexpect.EOF)
+        assert "direnv.library-missing" in (process.before or "")
+        assert "interpreter.dangling" not in (process.before or "")
+    assert process.wait() == 1
+    assert patient.examined().loud == ["direnv.library-missing"]
+
+
+@pytest.mark.parametrize("columns", [40, 100])
+def test_on_a_terminal_findings_are_coloured_and_wrapped(patient: Patient, columns: int) -> None:
+    patient.project.write("requirements.txt", "[bold]\n" * 3)
+    patient.project.write(".envrc", "use nixpy\nlayout python\n")
+    process = terminal(patient, columns=columns)
+    process.expect(pexpect.EOF)
+    said = process.before or ""
+    assert "\x1b[1;31mproblem" in said
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", said).replace("\r\n", "\n")
+    assert "direnv.envrc-not-allowed" in plain
+    assert all(len(line) <= columns for line in plain.splitlines())
+    process.close()
+
+
+def test_where_nobody_looks_each_line_is_whole(patient: Patient) -> None:
+    patient.project.write(".envrc", "use nixpy\nlayout python\n")
+    said = patient.doctor.say("--only", "direnv", directory=patient.path)
+    assert "\x1b" not in said
+    assert f"           run: direnv allow {patient.path}/.envrc\n" in said
+    assert said.splitlines()[0] == "direnv"

@@ -237,6 +237,13 @@ def library_missing(seen: Examination) -> Iterator[Found]:
         )
 
 
+def _library_text(seen: Examination, path: str) -> str:
+    text = seen.read(path)
+    if text is None:
+        raise Absent(f"{path} is not there, or cannot be read")
+    return text
+
+
 def _library_command(text: str) -> list[str]:
     match = re.search(r"^_nixpy_command=\((.*)\)$", text, re.MULTILINE)
     try:
@@ -264,9 +271,7 @@ def library_outdated(seen: Examination) -> Iterator[Found]:
         Run `nixpy setup`. Where Home Manager places the library, update it there.
     """
     path = _library(seen)
-    text = seen.read(path)
-    if text is None:
-        raise Absent(f"{path} cannot be read")
+    text = _library_text(seen, path)
     command = _library_command(text)
     if command and text == library_text(command, __version__):
         return
@@ -298,7 +303,7 @@ def library_command_gone(seen: Examination) -> Iterator[Found]:
         Run `nixpy setup` with the nixpy that is there.
     """
     path = _library(seen)
-    command = _library_command(seen.read(path) or "")
+    command = _library_command(_library_text(seen, path))
     if not command:
         raise Absent(f"{path} names no command")
     program = command[0]
