@@ -6,6 +6,8 @@ Run by ``scripts/bench``; benchmarks/README.md says what each figure means.
 from __future__ import annotations
 
 import argparse
+import base64
+import hashlib
 import json
 import os
 import shutil
@@ -467,6 +469,45 @@ def commands(workshop: Workshop, rounds: int) -> Group:
     )
 
 
+DIAGNOSED = 300
+"""Distributions of the environment that the doctor looks at."""
+
+MODULE = b"value = 1\n"
+
+
+def diagnoses(workshop: Workshop, rounds: int) -> Group:
+    """What `nixpy doctor` costs where all is well, beside what it asks uv for."""
+    names = [f"many{number}" for number in range(DIAGNOSED)]
+    path = workshop.project("doctor", "use nixpy\n", requirements_txt="\n".join(names))
+    workshop.run("uv", "venv", "--quiet", cwd=path)
+    site = next(path.glob(".venv/lib/python*/site-packages"))
+    digest = base64.urlsafe_b64encode(hashlib.sha256(MODULE).digest()).decode().rstrip("=")
+    for name in names:
+        info = site / f"{name}-1.0.dist-info"
+        for directory in (site / name, info):
+            directory.mkdir()
+        files = [f"{name}/module{number}.py" for number in range(20)]
+        for file in files:
+            (site / file).write_bytes(MODULE)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (info / "WHEEL").write_text("Wheel-Version: 1.0\nTag: py3-none-any\n")
+        rows = [f"{file},sha256={digest},{len(MODULE)}\n" for file in files]
+        (info / "RECORD").write_text("".join((*rows, f"{info.name}/METADATA,,\n")))
+    workshop.run("nixpy", "sync", cwd=path)
+    check = f"`uv pip check`, {DIAGNOSED} distributions"
+    quick, deep = "`nixpy doctor` of these", "`nixpy doctor --deep` of these"
+    nixpy, environ = workshop.program("nixpy"), workshop.environ
+    return Group(
+        (
+            Subject(check, (workshop.program("uv"), "pip", "check"), path, environ),
+            Subject(quick, (nixpy, "doctor"), path, environ),
+            Subject(deep, (nixpy, "doctor", "--deep"), path, environ),
+        ),
+        (Comparison(quick, check), Comparison(deep, quick)),
+        rounds,
+    )
+
+
 def syncs(workshop: Workshop, rounds: int) -> Group:
     """A sync with nothing to do, beside the manager's own."""
     dependencies = DEPENDENCIES
@@ -673,6 +714,7 @@ def main() -> int:
             (large_entries, 1.0, True),
             (other_ways, 0.2, False),
             (commands, 0.5, False),
+            (diagnoses, 0.1, False),
             (syncs, 0.3, False),
             (dev_shells, 0.3, True),
             (conda, 0.5, True),

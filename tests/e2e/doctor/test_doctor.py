@@ -205,6 +205,16 @@ def test_it_works_on_a_read_only_file_system(doctor: Doctor) -> None:
     assert done.returncode == 0
 
 
+def test_it_needs_no_network(patient: Patient) -> None:
+    if patient.world.run("unshare", "--net", "true", check=False).returncode:
+        pytest.skip("no right to make a network namespace")
+    argv = ("unshare", "--net", "nixpy", "doctor", "--deep")
+    done = patient.world.run(*argv, cwd=patient.path)
+    # What it says with a network.
+    assert done.stdout == patient.doctor.say("--deep", directory=patient.path)
+    assert done.stdout.startswith("nothing is wrong; ")
+
+
 def terminal(patient: Patient, *arguments: str, columns: int = 100) -> pexpect.spawn[str]:
     """Start the doctor where a person sees it."""
     return pexpect.spawn(
