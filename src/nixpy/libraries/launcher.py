@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CALLERS_VALUE",
+    "PTH",
     "find_shell",
     "install_launcher",
     "remove_broken_launcher",
@@ -40,6 +41,7 @@ SHELLS = ("/bin/bash", "/usr/bin/bash", "/bin/sh", "/run/current-system/sw/bin/b
 HEAD = "# nixpy: the environment's Python finds the libraries that its packages need\n"
 
 PTH = "_nixpy.pth"
+"""The file in ``site-packages`` that gives the caller's value back."""
 
 RESTORE = (
     "import os; _nixpy = os.environ.pop('{name}', None); "

@@ -64,6 +64,7 @@ def test_a_shared_object_is_damaged(patient: Patient) -> None:
     found = patient.examined("--only", "libraries.damaged")
     assert found.severity("libraries.damaged") == "problem"
     assert "native/_native.so" in found.evidence("libraries.damaged")
+    patient.heals(found["libraries.damaged"])
 
 
 def test_a_library_is_too_old(patient: Patient) -> None:
@@ -209,6 +210,15 @@ def with_farm(patient: Patient, flags: str = "") -> dict[str, str]:
     assert entered.status == 0, entered.stderr
     assert list(patient.prefix.glob(".nixpy/libraries/*/libcuda.so.1"))
     return {"LD_LIBRARY_PATH": str(driver.parent)}
+
+
+@pytest.mark.parametrize("scope", ["shell", "python", "rpath"])
+def test_with_libraries_a_project_is_well(patient: Patient, scope: str) -> None:
+    if scope == "rpath" and shutil.which("patchelf") is None:
+        pytest.skip("patchelf is not installed")
+    variables = with_farm(patient, f"--library-scope {scope}")
+    assert patient.examined("--deep", **variables).loud == []
+    assert patient.examined_inside("--deep", **variables).loud == []
 
 
 def test_what_was_linked_is_gone(patient: Patient) -> None:

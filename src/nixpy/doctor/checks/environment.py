@@ -18,6 +18,7 @@ from packaging.utils import canonicalize_name
 from nixpy.doctor.check import check
 from nixpy.doctor.finding import Absent, Fix, Found, Severity
 from nixpy.freshness import changed_inputs
+from nixpy.libraries.launcher import PTH
 from nixpy.libraries.patching import patched_files
 from nixpy.managers.uv import find_uv, sync_flags
 from nixpy.manifests.requirements import Kind
@@ -44,7 +45,7 @@ CERTIFICATES = (
 
 FIND_LIBRARY = "import ctypes.util; print(ctypes.util.find_library('c') or '')"
 
-OF_MANAGERS = frozenset({"_virtualenv.pth", "distutils-precedence.pth"})
+OF_MANAGERS = frozenset({"_virtualenv.pth", "distutils-precedence.pth", PTH})
 """Files with code that uv, virtualenv and setuptools put into each environment."""
 
 _CHANGE = re.compile(r"^ ([-+]) ([A-Za-z0-9._-]+)==(\S+)")

@@ -102,13 +102,14 @@ def damaged(seen: Examination) -> Iterator[Found]:
         A full disk, a killed installation, or a file that another program wrote to.
 
     Remedy:
-        Sync anew, which installs the package again.
+        Install the package again: the fix for what differs from its `RECORD` does that.
     """
     prefix = seen.prefix.path + "/"
     files = [path for one in shared_objects(seen).scan.values() for path in one.damaged]
     if files:
         shown = tuple(path.removeprefix(prefix) for path in files)
-        yield Found(_some(shown), command=SYNC, fix=_fix(seen))
+        command = "nixpy doctor --deep --only environment.record-damaged --fix --yes"
+        yield Found(_some(shown), command=command)
 
 
 @check(
