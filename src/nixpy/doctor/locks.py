@@ -16,7 +16,7 @@ def is_locked(path: str) -> bool:
     would make a sync that comes just then believe that it has to wait.
     """
     try:
-        inode = os.stat(path).st_ino
+        status = os.stat(path)
     except OSError:
         return False
     try:
@@ -25,10 +25,13 @@ def is_locked(path: str) -> bool:
     except OSError:
         return _cannot_be_taken(path)
     # 1: FLOCK ADVISORY WRITE <pid> <major>:<minor>:<inode> 0 EOF; waiters have "->" in front.
-    return any(
-        row[1:2] == ["FLOCK"] and len(row) > 5 and row[5].endswith(f":{inode}")  # noqa: PLR2004
-        for row in rows
-    )
+    locked = {row[5] for row in rows if row[1:2] == ["FLOCK"] and len(row) > 5}  # noqa: PLR2004
+    device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}"
+    if f"{device}:{status.st_ino}" in locked:
+        return True
+    # Some file systems (btrfs, overlays) have another device there than stat(2) has; a file of this
+    # number on a quite different one is not meant.
+    return any(one.endswith(f":{status.st_ino}") for one in locked) and bool(holders(path))
 
 
 def holders(path: str) -> tuple[tuple[int, str], ...]:

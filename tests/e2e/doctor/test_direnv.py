@@ -111,6 +111,12 @@ def test_the_library_is_missing(patient: Patient) -> None:
     patient.heals(found["direnv.library-missing"])
 
 
+def test_the_library_is_under_another_name(patient: Patient) -> None:
+    library = Path(patient.world.environ["XDG_CONFIG_HOME"]) / "direnv/lib/nixpy.sh"
+    library.rename(library.with_name("of-another-package.sh"))
+    assert patient.examined().loud == []
+
+
 def test_the_library_is_of_another_version(patient: Patient) -> None:
     library = Path(patient.world.environ["XDG_CONFIG_HOME"]) / "direnv/lib/nixpy.sh"
     text = library.read_text().replace("# nixpy-version: ", "# nixpy-version: 0.0.")

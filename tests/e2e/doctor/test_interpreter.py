@@ -135,6 +135,9 @@ def test_the_project_was_moved(patient: Patient) -> None:
     script = patient.prefix / "bin/tool"
     script.write_text(f"#!{patient.prefix}/bin/python\nimport alpha\n")
     script.chmod(0o755)
+    own = patient.prefix / "bin/own"
+    own.write_text(f"#!{(patient.prefix / 'bin/python').resolve()}\n")
+    own.chmod(0o755)
     assert "interpreter.moved" not in patient.examined().loud
     moved = patient.path.with_name("moved")
     patient.path.rename(moved)

@@ -106,6 +106,32 @@ def test_the_lock_is_outdated(patient: Patient, dependency: str) -> None:
     assert patient.examined().severity("manifests.lock-outdated") == "problem"
 
 
+def test_a_merge_left_its_marks_in_the_lock(patient: Patient) -> None:
+    lock = patient.path / "uv.lock"
+    text = lock.read_text()
+    lock.write_text(f"<<<<<<< HEAD\n{text}=======\n{text}>>>>>>> theirs\n")
+    found = patient.examined()
+    assert found.severity("manifests.lock-outdated") == "problem"
+    assert "Failed to parse `uv.lock`" in found.evidence("manifests.lock-outdated")
+    lock.write_text(text)
+    assert patient.examined().loud == []
+
+
+def test_dependencies_that_only_a_build_tells_are_not_judged(patient: Patient) -> None:
+    dynamic = MANIFEST.replace('dependencies = ["alpha", "beta<2"]', 'dynamic = ["dependencies"]')
+    table = '[build-system]\nrequires = ["no-such-backend"]\nbuild-backend = "none"\n'
+    patient.project.write("pyproject.toml", dynamic + table)
+    found = patient.examined()
+    assert found.severity("manifests.lock-outdated") == "skipped"
+    assert "uv cannot tell" in found.evidence("manifests.lock-outdated")
+
+
+def test_what_counts_all_the_same_is_not_passed_over(patient: Patient) -> None:
+    patient.project.write("setup.py", "")
+    patient.project.write(".python-version", "3\n")
+    assert "manifests.passed-over" not in patient.examined().loud
+
+
 def test_pip_is_configured_and_uv_installs(patient: Patient) -> None:
     variables = {"PIP_TRUSTED_HOST": "index.example.org"}
     found = patient.examined(**variables)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 import shlex
@@ -227,7 +228,10 @@ def library_missing(seen: Examination) -> Iterator[Found]:
     """
     path = _library(seen)
     seen.program("direnv")
-    if not os.path.exists(path):
+    other = _defined_elsewhere(seen, path)
+    if other:
+        yield Found(f"{other} defines use_nixpy", severity=Severity.OK)
+    elif not os.path.exists(path):
         broken = f", a link to {os.readlink(path)}" if os.path.islink(path) else ""
         yield Found(
             f"{path} is not there{broken}",
@@ -235,6 +239,16 @@ def library_missing(seen: Examination) -> Iterator[Found]:
             command="nixpy setup",
             fix=_setup(seen),
         )
+
+
+def _defined_elsewhere(seen: Examination, library: str) -> str | None:
+    """Return the file of direnv's configuration, other than the library, that has `use_nixpy`."""
+    top = os.path.dirname(os.path.dirname(library))
+    files = [f"{top}/direnvrc", *sorted(glob.glob(f"{glob.escape(top)}/lib/*.sh"))]
+    for path in files:
+        if path != library and re.search(r"^use_nixpy\s*\(\)", seen.read(path) or "", re.MULTILINE):
+            return path
+    return None
 
 
 def _library_text(seen: Examination, path: str) -> str:

@@ -312,11 +312,22 @@ def moved(seen: Examination) -> Iterator[Found]:
     for name in sorted(os.listdir(f"{prefix.path}/bin")):
         path = f"{prefix.path}/bin/{name}"
         called = _called_by(path)
-        if called and os.path.realpath(os.path.dirname(os.path.dirname(called))) != prefix.path:
+        if called and _is_elsewhere(called, prefix.path):
             lines.append(f"{path} calls {called}")
             break
     if lines:
         yield Found(*lines, command="nixpy sync --force", fix=seen.sync_fix())
+
+
+def _is_elsewhere(python: str, prefix: str) -> bool:
+    """Return whether a Python is, or was, that of another environment than the prefix."""
+    other = os.path.dirname(os.path.dirname(python))
+    if os.path.realpath(other) == prefix:
+        return False
+    # A script of the user's own may call any interpreter that is none of an environment.
+    return os.path.exists(f"{other}/pyvenv.cfg") or not (
+        os.path.exists(python) or python.startswith("/nix/store/")
+    )
 
 
 def _called_by(path: str) -> str | None:
@@ -333,8 +344,7 @@ def _called_by(path: str) -> str | None:
         raise
     # A path that is too long for the kernel, or has blanks, is called by way of sh (pip, uv).
     match = re.match(r"#!(?:/bin/sh\n'''exec' )?[\"']?(/[^\n\"']*/bin/python[\d.]*)", head)
-    called = match[1] if match else None
-    return called if called and not called.startswith("/usr/") else None
+    return match[1] if match else None
 
 
 @check(

@@ -143,11 +143,17 @@ def passed_over(seen: Examination) -> Iterator[Found]:
         `--requirements …`. `nixpy explain` shows the decision.
     """
     decision = seen.derivation.decision
-    if decision.passed_over:
+    # The interpreter that one asks for counts whatever installs, and a build backend reads setup.py
+    # and setup.cfg beside pyproject.toml.
+    counts = {seen.survey.python_version_file}
+    if any(path.endswith("/pyproject.toml") for path in decision.rests_on):
+        counts |= set(seen.survey.setup_files)
+    passed = [seen.shown(path) for path in decision.passed_over if path not in counts]
+    if passed:
         used = ", ".join(map(seen.shown, decision.rests_on)) or "an option"
         yield Found(
             f"used: {used} (rule {decision.rule}: {decision.reason})",
-            f"passed over: {', '.join(map(seen.shown, decision.passed_over))}",
+            f"passed over: {', '.join(passed)}",
         )
 
 
@@ -256,18 +262,29 @@ def lock_outdated(seen: Examination) -> Iterator[Found]:
     if done.status == 0:
         return
     lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+    said = (lines or ["no message"])[0].removeprefix("error: ")
+    broken = said.startswith("Failed to parse")
     outdated = [line for line in lines if "needs to be updated" in line]
-    # Only a lock that does not satisfy its manifest is resolved anew, which it cannot be offline.
-    unknown = [line for line in lines if "No solution found" in line or "network" in line]
-    if not outdated and not unknown:
-        raise Absent(f"uv cannot tell: {(lines or ['no message'])[-1]}")
+    # Only a lock that does not satisfy its manifest is resolved anew, which it cannot be offline;
+    # dependencies that only a build can tell are not known offline either.
+    if not any("build-system" in line or "package metadata" in line for line in lines):
+        outdated += [line for line in lines if "No solution found" in line]
+    if not outdated and not broken:
+        raise Absent(f"uv cannot tell: {said}")
     where = shlex.quote(derivation.survey.root)
     # nixpy has a uv of its own, which need not be on PATH.
     program = "uv" if find_program("uv", seen.environ.get("PATH", "")) == uv else shlex.quote(uv)
-    locked = derivation.options.lock == "locked"
+    if broken:
+        yield Found(
+            *lines[:MOST_SHOWN],
+            severity=Severity.PROBLEM,
+            cause="A merge left its marks in it, or it was edited by hand.",
+            remedy="Take one side's uv.lock (`git checkout --theirs uv.lock`), then lock again.",
+        )
+        return
     yield Found(
-        f"{derivation.survey.uv_lock}: {(outdated or unknown)[0].removeprefix('error: ')}",
-        severity=Severity.PROBLEM if locked else None,
+        f"{derivation.survey.uv_lock}: {outdated[0].removeprefix('error: ')}",
+        severity=Severity.PROBLEM if derivation.options.lock == "locked" else None,
         command=f"{program} lock --project {where}",
     )
 
@@ -337,7 +354,9 @@ def option_without_effect(seen: Examination) -> Iterator[Found]:
         "exporter": None
         if decision.install == "foreign lock"
         else "no lock file of Poetry, PDM or Pipenv is used",
-        "lock": None if decision.install == "project" else "it is for projects with a uv.lock",
+        "lock": None
+        if decision.install in {"project", "foreign lock"}
+        else "nothing is locked that it is for",
         "extras": None if installs else packages,
         "groups": None if installs else packages,
         "exact": None if installs else packages,

@@ -31,6 +31,8 @@ LITTLE_ROOM = 500_000_000
 NO_ROOM = 50_000_000
 """Bytes: a middle-sized wheel, and hardly a small one."""
 
+TEMPORARY = "temporary files"
+
 FEW_FILES = 2_000
 """A virtual environment with a few packages."""
 
@@ -185,6 +187,13 @@ def entry_damaged(seen: Examination) -> Iterator[Found]:
         )
 
 
+def _size(path: str) -> int:
+    try:
+        return os.lstat(path).st_size
+    except OSError:
+        return 0
+
+
 @check(
     "nixpy.leftovers",
     title="the cache holds what is left of projects that are gone",
@@ -210,7 +219,9 @@ def leftovers(seen: Examination) -> Iterator[Found]:
     except OSError as error:
         raise Absent(f"{error.filename}: {error.strerror}") from None
     if not removable:
-        yield Found(f"{len(known)} entries in {top}", severity=Severity.OK)
+        sizes = [_size(path) for path in _in_cache(f"{top}/projects")]
+        shown = f"{len(known)} entries in {top}, {sum(sizes) // 1000} kB"
+        yield Found(shown, severity=Severity.OK)
         return
 
     def remove() -> None:
@@ -323,7 +334,7 @@ def _places(seen: Examination) -> dict[str, str]:
         found[seen.state] = "nixpy's logs"
     with contextlib.suppress(Absent):
         found[seen.planned_prefix.path] = "the environment"
-    found[seen.environ.get("TMPDIR") or "/tmp"] = "temporary files"  # noqa: S108 - as tools do
+    found[seen.environ.get("TMPDIR") or "/tmp"] = TEMPORARY  # noqa: S108 - as tools do
     return {_nearest(path): what for path, what in found.items()}
 
 
@@ -346,7 +357,7 @@ def disk_full(seen: Examination) -> Iterator[Found]:
         except OSError:
             continue
         free = status.f_bavail * status.f_frsize
-        if free < LITTLE_ROOM:
+        if free < (LITTLE_ROOM if what != TEMPORARY else 2 * NO_ROOM):
             yield Found(
                 f"{path} ({what}) has {free // 1_000_000} MB left",
                 severity=Severity.PROBLEM if free < NO_ROOM else None,
