@@ -7,17 +7,18 @@ not define what the program needs.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from nixpy.libraries.elf import DamagedElf, Elf, read_elf
-from nixpy.libraries.loader import lacking_versions, linker_of, needs_of
+from nixpy.libraries.loader import Loader, linker_of
 from nixpy.process import find_program
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from nixpy.libraries.loader import LackingVersion, Linker, Need, Reader
+    from nixpy.libraries.loader import Reader
 
     Lack = tuple[str, str, str]
     """Object, soname and version."""
@@ -77,51 +78,54 @@ def broken_programs(
         linker = linker_of(program) if found and program not in seen else None
         seen.add(program)
         if found and linker:
-            without = _lacking(program, linker, (), read)
-            yield from _broken(found, program, linker, farm, read, without)
-    linker = linker_of("/bin/sh")
-    for soname in sonames if linker else ():
-        assert linker is not None
-        yield from _broken("/bin/sh", f"{farm}/{soname}", linker, farm, read, frozenset())
+            with_farm = Loader(linker, library_path=(farm,), read=read)
+            without = _lacking(Loader(linker, read=read), program, {})
+            yield from _broken(found, program, with_farm, farm, {}, without)
+    shell = os.path.realpath("/bin/sh")
+    linker = linker_of(shell)
+    if linker is None:
+        return
+    loader = Loader(linker, library_path=(farm,), read=read)
+    loaded: dict[str, str] = {}
+    # What a process has loaded when it begins counts for whatever it loads later: its glibc, above
+    # all, and not the one that a library would find by its own search path.
+    with contextlib.suppress(OSError, DamagedElf):
+        for _ in Loader(linker, read=read).walk(shell, loaded):
+            pass
+    for soname in sonames:
+        yield from _broken("/bin/sh", f"{farm}/{soname}", loader, farm, loaded, frozenset())
 
 
 def _broken(
-    program: str, file: str, linker: Linker, farm: str, read: Reader, without: frozenset[Lack]
+    program: str,
+    file: str,
+    loader: Loader,
+    farm: str,
+    loaded: Mapping[str, str],
+    without: frozenset[Lack],
 ) -> Iterator[Broken]:
     """Yield the first thing that an object does not find with a farm, and did ``without``."""
-    for lacking in _versions(file, linker, (farm,), read):
-        if (lacking.file, lacking.soname, lacking.version) not in without:
-            yield Broken(program, lacking.found, lacking.version, lacking.file)
+    try:
+        lacking = loader.lacking_versions(file, loaded=loaded)
+        needs = loader.needs_of(file, loaded=loaded)
+    except (OSError, DamagedElf):
+        return
+    for one in lacking:
+        if (one.file, one.soname, one.version) not in without:
+            yield Broken(program, one.found, one.version, one.file)
             return
-    for need in _needs(file, linker, (farm,), read):
+    for need in needs:
         if need.found is None and need.file.startswith(farm + "/"):
             yield Broken(program, need.soname, "", need.file)
             return
 
 
-def _lacking(
-    file: str, linker: Linker, library_path: tuple[str, ...], read: Reader
-) -> frozenset[Lack]:
-    found = _versions(file, linker, library_path, read)
+def _lacking(loader: Loader, file: str, loaded: Mapping[str, str]) -> frozenset[Lack]:
+    try:
+        found = loader.lacking_versions(file, loaded=loaded)
+    except (OSError, DamagedElf):
+        return frozenset()
     return frozenset((one.file, one.soname, one.version) for one in found)
-
-
-def _versions(
-    file: str, linker: Linker, library_path: tuple[str, ...], read: Reader
-) -> tuple[LackingVersion, ...]:
-    try:
-        return lacking_versions(file, linker, library_path=library_path, read=read)
-    except (OSError, DamagedElf):
-        return ()
-
-
-def _needs(
-    file: str, linker: Linker, library_path: tuple[str, ...], read: Reader
-) -> tuple[Need, ...]:
-    try:
-        return needs_of(file, linker, library_path=library_path, read=read)
-    except (OSError, DamagedElf):
-        return ()
 
 
 def _remembering() -> Reader:

@@ -95,6 +95,23 @@ def test_a_library_that_nothing_here_could_load_is_told_even_if_no_program_is_kn
     assert [(one.program, one.version) for one in found] == [("/bin/sh", "BASE_2")]
 
 
+def test_the_glibc_of_a_program_counts_and_not_that_of_a_librarys_own_search_path(
+    tmp_path: Path,
+) -> None:
+    """As libraries of nixpkgs have it: their runpath leads to a glibc that no process has here."""
+    newer = versioned(tmp_path / "glibc/libc.so.6", "GLIBC_2.2.5", "GLIBC_2.99")
+    source = "int nixpy_answer(void); int nixpy_more(void) { return nixpy_answer(); }\n"
+    runpath = ("-nostdlib", f"-Wl,-rpath,{newer.parent}")
+    farm = library(tmp_path / "farm/libdemo.so.1", source, *runpath, needs=(newer,)).parent
+    code = f"import ctypes; ctypes.CDLL({str(farm / 'libdemo.so.1')!r})"
+    python = subprocess.run(
+        ["/usr/bin/env", "python3", "-I", "-c", code], capture_output=True, text=True, check=False
+    )
+    assert "version `GLIBC_2.99' not found" in python.stderr
+    found = list(broken_programs("/nowhere", str(farm), ["libdemo.so.1"]))
+    assert [(one.program, one.version) for one in found] == [("/bin/sh", "GLIBC_2.99")]
+
+
 def test_what_is_broken_without_the_farm_is_not_the_farms_doing(tool: Path, tmp_path: Path) -> None:
     versioned(tmp_path / "own/libdemo.so.1", "DEMO_1")
     farm = library(tmp_path / "farm/libelse.so.1").parent
