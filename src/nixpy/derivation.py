@@ -33,7 +33,7 @@ from nixpy.manifests.globs import read_matches
 from nixpy.manifests.pip_configuration import masked
 from nixpy.manifests.python_version import FILES as PYTHON_FILES
 from nixpy.manifests.survey import NIX_FILES, survey
-from nixpy.options import OPTION_KEYS
+from nixpy.option_keys import OPTION_KEYS
 from nixpy.places import NAMED, conda_prefix, is_central, virtual_prefix
 
 if TYPE_CHECKING:

@@ -10,12 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nixpy.errors import OptionsError
-from nixpy.options import OPTION_KEYS, did_you_mean
+from nixpy.option_keys import OPTION_KEYS
+from nixpy.options import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nixpy.options import OptionKey
+    from nixpy.option_keys import OptionKey
 
 __all__ = ["STRICT", "parse_flags"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 
-from nixpy.options import (
+from nixpy.option_keys import (
     CUDA_VERSION,
     EXTRA_NAME,
     OPTION_KEYS,

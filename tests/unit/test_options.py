@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from nixpy.errors import ManifestError, OptionsError
 from nixpy.files import DiskFiles
-from nixpy.options import OPTION_KEYS, Options, load_options
+from nixpy.option_keys import OPTION_KEYS
+from nixpy.options import Options, load_options
 from nixpy.options_schema import SCHEMA_PATH, json_schema, schema_text
 
 

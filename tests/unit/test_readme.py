@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from nixpy.cli.commands import cli
-from nixpy.options import OPTION_KEYS, OptionKey
+from nixpy.option_keys import OPTION_KEYS, OptionKey
 from nixpy.shells import SHELLS
 
 ROOT = Path(__file__).parents[2]

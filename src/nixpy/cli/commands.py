@@ -17,7 +17,7 @@ from nixpy.direnv import WATCHES, watches_after
 from nixpy.errors import DevShellFailed, LibrariesFailed, NixpyError, UsageError
 from nixpy.flags import STRICT, parse_flags
 from nixpy.freshness import revalidated, watched_paths
-from nixpy.options import OPTION_KEYS
+from nixpy.option_keys import OPTION_KEYS
 from nixpy.process import SystemRunner
 from nixpy.project import Project, current_directory, find_project
 from nixpy.resolver import Resolver

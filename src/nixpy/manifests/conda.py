@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from nixpy.errors import ManifestError
 from nixpy.manifests.yaml import read_yaml
-from nixpy.options import VARIABLE_NAME
+from nixpy.option_keys import VARIABLE_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

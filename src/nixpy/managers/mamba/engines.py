@@ -12,7 +12,7 @@ from nixpy.managers.mamba.rattler import Rattler
 if TYPE_CHECKING:
     from nixpy.managers import Session
     from nixpy.managers.mamba.engine import Engine
-    from nixpy.options import CondaEngine
+    from nixpy.option_keys import CondaEngine
 
 __all__ = ["choose_engine"]
 
