@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
+import signal
+import subprocess
+import time
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
@@ -190,3 +195,44 @@ def test_the_scope_rpath_patches_files_and_gives_them_back(project: Project) -> 
 def in_cache(project: Project) -> list[Path]:
     """The extension modules that uv keeps."""
     return list(Path(project.world.environ["UV_CACHE_DIR"]).rglob("_native.so"))
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("seed", range(5))
+def test_a_change_of_scope_that_is_killed_is_mended_by_the_next(
+    project: Project, seed: int
+) -> None:
+    """Twenty kills each, at random instants, between the three scopes."""
+    random = Random(seed)
+    project.nixpy("sync")
+    (module,) = project.path.glob(".venv/lib/python*/site-packages/native/_native.so")
+    cached = [path for path in in_cache(project) if path.samefile(module)]
+    content = module.read_bytes()
+    for _ in range(20):
+        scope = random.choice(["shell", "python", "rpath"])
+        environ = {**project.world.environ, "NIXPY_LIBRARY_SCOPE": scope, "PWD": str(project.path)}
+        killed = subprocess.Popen(
+            ["nixpy", "sync", "--force"],
+            cwd=project.path,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        time.sleep(random.uniform(0, 0.8))
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(killed.pid, signal.SIGKILL)
+        killed.wait()
+        scope = random.choice(["shell", "python", "rpath"])
+        done = within(
+            project,
+            {"NIXPY_LIBRARY_SCOPE": scope},
+            *("nixpy", "run", "--", "python", "-c", IMPORT),
+        )
+        assert done == "42\n", scope
+        assert all(path.read_bytes() == content for path in cached)
+    project.nixpy("libs", "--restore")
+    assert module.read_bytes() == content
+    assert module.samefile(cached[0])
+    assert interpreter(project).is_symlink()
