@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,7 +10,7 @@ from nixpy.doctor.once import once
 from nixpy.libraries.cuda.driver import kept_driver
 from nixpy.libraries.cuda.libraries import wants_driver
 from nixpy.libraries.loading import process_of
-from nixpy.libraries.missing import missing_sonames, own_files, without_ours
+from nixpy.libraries.missing import is_imported, missing_sonames, own_files, without_ours
 from nixpy.libraries.record import NOTHING
 from nixpy.libraries.scan import kept_scan, library_needs
 
@@ -103,7 +102,7 @@ class SharedObjects:
             Missing(
                 soname,
                 tuple(file.removeprefix(prefix) for file in files),
-                any(map(_is_imported, files)),
+                any(map(is_imported, files)),
             )
             for soname, files in found.items()
             if soname not in linked
@@ -143,12 +142,6 @@ class SharedObjects:
         if found is None:
             raise NoDriver("there is no CUDA driver")
         return found
-
-
-def _is_imported(path: str) -> bool:
-    """Whether a file is an extension module (``importlib.machinery.EXTENSION_SUFFIXES``)."""
-    name = os.path.basename(path)
-    return ".cpython-" in name or ".abi3." in name or ("." in name and not name.startswith("lib"))
 
 
 def shared_objects(seen: Examination) -> SharedObjects:

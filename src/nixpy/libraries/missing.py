@@ -15,7 +15,15 @@ if TYPE_CHECKING:
     from nixpy.libraries.loading import Process
     from nixpy.libraries.scan import LibraryNeed, Scan
 
-__all__ = ["farms_of", "missing_sonames", "opened_sonames", "own_files", "place_of", "without_ours"]
+__all__ = [
+    "farms_of",
+    "is_imported",
+    "missing_sonames",
+    "opened_sonames",
+    "own_files",
+    "place_of",
+    "without_ours",
+]
 
 
 def farms_of(prefix: str) -> str:
@@ -41,6 +49,17 @@ def missing_sonames(
         if place_of(soname, process) is None:
             missing[soname] = (*missing.get(soname, ()), distribution)
     return {soname: files for soname, files in missing.items() if soname not in GLIBC}
+
+
+def is_imported(file: str) -> bool:
+    """Return whether what needs a library is imported, and not a plugin of something larger.
+
+    Extension modules have the suffixes of :data:`importlib.machinery.EXTENSION_SUFFIXES`; a plain
+    ``.so`` is a library or plugin where its name begins with ``lib``. A distribution that opens a
+    library by name stands for itself.
+    """
+    name = os.path.basename(file)
+    return "/" not in file or ".cpython-" in name or ".abi3." in name or name[:3] != "lib"
 
 
 def own_files(found: Scan) -> dict[str, str]:

@@ -17,7 +17,7 @@ from nixpy.libraries.farm import Supplier, make_farm
 from nixpy.libraries.loader import CACHE
 from nixpy.libraries.loading import process_of
 from nixpy.libraries.locate import located_attribute
-from nixpy.libraries.missing import farms_of, missing_sonames, place_of, without_ours
+from nixpy.libraries.missing import farms_of, is_imported, missing_sonames, place_of, without_ours
 from nixpy.libraries.nixpkgs import attribute_of
 from nixpy.libraries.record import LIBRARY_PATH, Supply
 from nixpy.libraries.request import state_of
@@ -43,7 +43,7 @@ MOST_ROUNDS = 3
 """How often attributes are looked up for what libraries of nixpkgs need themselves."""
 
 MOST_NAMED = 5
-"""Sonames that a message names."""
+"""Names in one message."""
 
 
 class Search:
@@ -210,12 +210,15 @@ class Search:
                 '(`libraries = "off"` keeps it as it is)'
             )
         left = [soname for soname in farm.missing if soname in missing]
-        if left:
-            more = f" and {len(left) - MOST_NAMED} more" if len(left) > MOST_NAMED else ""
-            names = ", ".join(left[:MOST_NAMED])
+        imported = [one for one in left if any(map(is_imported, missing[one]))]
+        plugins = len(left) - len(imported)
+        if imported:
             self.notices.append(
-                f"missing libraries: {names}{more}; `nixpy libs --missing` says what needs them"
+                f"missing libraries: {some(imported)}; `nixpy libs --missing` says what needs them"
             )
+        if plugins:
+            others = "others are" if imported else "libraries that plugins alone need are"
+            self.notices.append(f"{plugins} {others} missing: `nixpy libs --missing`")
 
     def _tell_of_versions(
         self, farm: Farm, missing: Mapping[str, tuple[str, ...]], process: Process
@@ -240,6 +243,12 @@ class Search:
 
     def _is_used(self, directory: str, farm: Farm) -> bool:
         return any(os.path.dirname(link.target) == directory for link in farm.links)
+
+
+def some(names: Sequence[str]) -> str:
+    """Return names as text, and how many there are besides."""
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more
 
 
 def _libraries_in(directory: str) -> Iterator[str]:

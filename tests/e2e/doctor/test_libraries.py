@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ..nix.native import LIBRARY, library, manifest, needs_gcc, packed, wheel
+from ..nix.native import (
+    LIBRARY,
+    compiled,
+    library,
+    manifest,
+    needs_gcc,
+    packed,
+    wheel,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,6 +26,7 @@ if TYPE_CHECKING:
 
 pytestmark = needs_gcc
 
+KEPT = "-Wl,--no-as-needed"
 ANSWER = "int nixpy_answer(void) { return 42; }\n"
 
 
@@ -265,3 +274,18 @@ def test_files_were_patched(patient: Patient) -> None:
     assert found.severity("libraries.patched") == "note"
     assert "native/_native.so" in found.evidence("libraries.patched")
     patient.heals(found["libraries.patched"], **variables)
+
+
+def test_a_plugin_misses_a_library(patient: Patient) -> None:
+    needed = library(patient.world.home / "built", "libdatabase.so.1")
+    module = compiled(patient.world.home / "libplugin.so", "int nothing;\n", KEPT, str(needed))
+    brought = packed(patient.world.home, "large", {"large/libplugin.so": module.read_bytes()})
+    patient.project.write("pyproject.toml", manifest([brought]))
+    said = "\n".join(patient.project.entered().said)
+    assert "1 libraries that plugins alone need are missing: `nixpy libs --missing`" in said
+    found = patient.examined()
+    assert "libraries.missing" not in found.loud
+    assert found.severity("libraries.missing-for-plugins") == "note"
+    assert "libdatabase.so.1, which " in found.evidence("libraries.missing-for-plugins")
+    inside = patient.examined_inside(LD_LIBRARY_PATH=str(needed.parent))
+    assert "libraries.missing-for-plugins" not in inside.loud

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from nixpy.doctor.examination import Examination
+    from nixpy.doctor.shared_objects import Missing
 
-MOST_SHOWN = 5
+MOST_SHOWN = 3
 
 PROGRAMS = ("git", "ssh", "nix", "node", "curl")
 """Programs that are loaded with the variable on and off, besides the shell itself."""
@@ -76,19 +77,46 @@ def missing(seen: Examination) -> Iterator[Found]:
         A wheel expects what a Linux distribution has in the usual places. An interpreter from Nix
         does not look there, and a small machine does not have it. nixpy supplies what the nixpkgs
         in `flake.lock` has; this it does not have, or nothing is pinned, or `libraries` is `off`.
-        A plugin of a large package that nobody loads may miss something for ever.
 
     Remedy:
         Put the library into the flake (`nixpy libs --nix` prints the line), name its attribute in
         `libraries`, or install it by the machine's package manager; then sync.
     """
-    for one in shared_objects(seen).missing:
-        attribute = attribute_of(one.soname)
-        known = f"nixpkgs has it as {attribute}" if attribute else "no attribute is known for it"
-        yield Found(
-            f"{one.soname}, which {_some(one.files)} needs; {known}",
-            severity=None if one.is_imported else Severity.WARNING,
-        )
+    imported = [_shown(one) for one in shared_objects(seen).missing if one.is_imported]
+    if imported:
+        yield Found(*imported)
+
+
+@check(
+    "libraries.missing-for-plugins",
+    title="plugins of packages need shared libraries that are not there",
+    severity=Severity.NOTE,
+)
+def missing_for_plugins(seen: Examination) -> Iterator[Found]:
+    """Looks for sonames that only plugins of larger packages need.
+
+    Symptom:
+        Mostly none. A plugin that is asked for does not load: `qt.qpa.plugin: Could not load the
+        Qt platform plugin "xcb"`.
+
+    Cause:
+        Large packages bring plugins for whatever there is: databases, desktops, devices. What a
+        plugin for another machine expects is not there.
+
+    Remedy:
+        Nothing is to be done unless you need the plugin: then as for `libraries.missing`.
+    """
+    found = [_shown(one) for one in shared_objects(seen).missing if not one.is_imported]
+    more = len(found) - MOST_SHOWN
+    if found:
+        rest = [f"and {more} more: nixpy libs --missing"] if more > 0 else []
+        yield Found(*found[:MOST_SHOWN], *rest)
+
+
+def _shown(one: Missing) -> str:
+    attribute = attribute_of(one.soname)
+    known = f"nixpkgs has it as {attribute}" if attribute else "no attribute is known for it"
+    return f"{one.soname}, which {_some(one.files)} needs; {known}"
 
 
 @check("libraries.damaged", title="shared objects are damaged", severity=Severity.PROBLEM)
