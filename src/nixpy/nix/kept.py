@@ -70,8 +70,15 @@ class DevShells:
 
     def kept(self, root: str, source: Source, options: Options) -> DevShell | None:
         """Return the dev shell as it was last evaluated, fresh or not; ``None`` if it never was."""
-        path = self._record(root, source, options)
+        path = self.record_path(root, source, options)
         return read_dev_shell(path) if path else None
+
+    def record_path(self, root: str, source: Source, options: Options) -> str | None:
+        """Return where the record of a dev shell lies, or would; ``None`` for no place."""
+        if self.cache is None:
+            return None
+        holder = f"{self.cache}/projects{root}/@nixpy/{entries.SCHEMA}"
+        return f"{holder}/dev-shells/{key_of(source, options)}"
 
     def is_current(self, root: str, source: Source, options: Options) -> bool:
         """Whether the dev shell need not be evaluated."""
@@ -87,7 +94,7 @@ class DevShells:
             DevShellFailed: Nix could not evaluate or build it; the record is as it was.
             LockTimeout: somebody else evaluates it for too long.
         """
-        path = self._record(root, source, options)
+        path = self.record_path(root, source, options)
         if path is None or self.cache is None or self.state is None:
             raise DevShellFailed(
                 "there is no place to keep the dev shell: HOME is not set",
@@ -121,12 +128,6 @@ class DevShells:
             remove_roots(old)
         return found
 
-    def _record(self, root: str, source: Source, options: Options) -> str | None:
-        if self.cache is None:
-            return None
-        holder = f"{self.cache}/projects{root}/@nixpy/{entries.SCHEMA}"
-        return f"{holder}/dev-shells/{key_of(source, options)}"
-
     def _evaluated(
         self, root: str, source: Source, options: Options, keep_open: tuple[int, ...]
     ) -> DevShell:
@@ -139,7 +140,7 @@ class DevShells:
                 places = (place.replace("~", self.environ.get("HOME", ""), 1) for place in PLACES)
                 return _none(source, str(error.what), tuple(map(observe_program, places)))
             raise DevShellFailed(error.what, log=None, next=error.next) from None
-        record = self._record(root, source, options) or ""
+        record = self.record_path(root, source, options) or ""
         log_name = log_path(self.state, record)
         roots = new_roots(roots_directory(self.state, root, record), root)
         try:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from nixpy.files import Files
     from nixpy.options import Options
 
-__all__ = ["Source", "find_source"]
+__all__ = ["LocalFlake", "Source", "find_source", "git_top", "local_flake"]
 
 NIX_FILES = ("flake.nix", "shell.nix", "default.nix")
+
+_SCHEME = re.compile(r"[a-z][a-z0-9+]*:")
 
 
 class Source(NamedTuple):
@@ -67,3 +70,57 @@ def find_source(directory: str, options: Options, files: Files) -> Source | None
             is_flake = name == "flake.nix"
             return Source("." if is_flake else path, is_flake, is_asked_for=False)
     return None
+
+
+class LocalFlake(NamedTuple):
+    """A flake that lies on this machine.
+
+    Attributes:
+        directory: where its ``flake.nix`` is.
+        tree: the directory that Nix copies for it.
+        has_git: whether that is a git tree, of which Nix sees what git tracks and nothing else.
+    """
+
+    directory: str
+    tree: str
+    has_git: bool
+
+
+def local_flake(source: Source, root: str) -> LocalFlake | None:
+    """Return the flake that a source means, or ``None`` where it is none or lies elsewhere.
+
+    Args:
+        source: the dev shell.
+        root: real path of the project, which relative references are relative to.
+
+    Source: Nix manual, "nix3-flake" (Path-like syntax).
+    """
+    reference, _, query = source.file.partition("?")
+    if not source.is_flake:
+        return None
+    match = _SCHEME.match(reference)
+    scheme = match[0] if match else ""
+    if scheme not in {"", "path:", "git+file:"}:
+        return None
+    if not scheme and not reference.startswith((".", "/")):
+        return None  # an entry of a registry
+    place = os.path.realpath(os.path.join(root, re.sub(r"^//", "", reference[len(scheme) :])))
+    below = next((one[4:] for one in query.split("&") if one.startswith("dir=")), "")
+    directory = os.path.normpath(f"{place}/{below}")
+    if scheme == "path:":
+        return LocalFlake(directory, place, has_git=False)
+    top = git_top(place)
+    while not scheme and not below and not os.path.isfile(f"{directory}/flake.nix"):
+        if directory in {top, "/"}:
+            break
+        directory = os.path.dirname(directory)
+    return LocalFlake(directory, top or directory, has_git=top is not None)
+
+
+def git_top(directory: str) -> str | None:
+    """Return the top of the git tree that a directory lies in; ``None`` for none."""
+    while not os.path.lexists(f"{directory}/.git"):
+        if directory == "/":
+            return None
+        directory = os.path.dirname(directory)
+    return directory

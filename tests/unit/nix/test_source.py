@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nixpy.files import DiskFiles
-from nixpy.nix.source import Source, find_source
+from nixpy.nix.source import LocalFlake, Source, find_source, local_flake
 from nixpy.options import Options
 
 if TYPE_CHECKING:
@@ -62,3 +62,39 @@ def test_an_option_names_it(
     assert source.is_asked_for
     assert source.installable == tuple(one.format(top=tmp_path) for one in installable)
     assert source.file == file.format(top=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("reference", "directory", "tree", "has_git"),
+    [
+        (".", "top/project", "top", True),
+        (".#other", "top/project", "top", True),
+        ("./nix", "top/project/nix", "top", True),
+        ("..", "top", "top", True),
+        ("./none", "top/project", "top", True),
+        ("path:.", "top/project", "top/project", False),
+        ("path:./nix#other", "top/project/nix", "top/project/nix", False),
+        ("git+file:..?dir=project/nix", "top/project/nix", "top", True),
+        ("../../plain", "plain", "plain", False),
+    ],
+)
+def test_where_a_flake_lies(
+    tmp_path: Path, reference: str, directory: str, tree: str, has_git: bool
+) -> None:
+    for name in ("top/.git", "top/project/nix", "top/project/none", "plain"):
+        (tmp_path / name).mkdir(parents=True)
+    for name in ("top", "top/project", "top/project/nix", "plain"):
+        (tmp_path / name / "flake.nix").touch()
+    source = Source(reference, is_flake=True, is_asked_for=True)
+    found = local_flake(source, f"{tmp_path}/top/project")
+    assert found == LocalFlake(f"{tmp_path}/{directory}", f"{tmp_path}/{tree}", has_git)
+
+
+@pytest.mark.parametrize("reference", ["github:a/b", "nixpkgs#hello", "git+https://example.org/a"])
+def test_a_flake_that_lies_elsewhere_is_none_of_this_machine(
+    tmp_path: Path, reference: str
+) -> None:
+    source = Source(reference, is_flake=True, is_asked_for=True)
+    assert local_flake(source, str(tmp_path)) is None
+    file = Source(f"{tmp_path}/shell.nix", is_flake=False, is_asked_for=False)
+    assert local_flake(file, str(tmp_path)) is None
