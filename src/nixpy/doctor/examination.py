@@ -9,6 +9,7 @@ from __future__ import annotations
 import glob
 import json
 import os
+import re
 import sys
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,11 +23,14 @@ from nixpy.doctor.finding import Absent, Fix
 from nixpy.doctor.locks import is_locked
 from nixpy.doctor.once import once
 from nixpy.errors import NixpyError, SyncFailed, one_line
+from nixpy.files import DiskFiles
 from nixpy.flags import parse_flags
 from nixpy.inputs import ObservedFiles
 from nixpy.lock import lock_path
 from nixpy.managers.prefix import Prefix
 from nixpy.marker import read_marker
+from nixpy.nix.command import PLACES
+from nixpy.nix.source import find_source, local_flake
 from nixpy.options import load_options
 from nixpy.process import SystemRunner, find_program
 from nixpy.project import (
@@ -46,10 +50,12 @@ if TYPE_CHECKING:
     from nixpy.doctor.distributions import Distribution
     from nixpy.manifests.survey import Survey
     from nixpy.marker import Marker
+    from nixpy.nix.dev_shell import DevShell
+    from nixpy.nix.source import LocalFlake, Source
     from nixpy.options import Options
     from nixpy.process import Completed, Runner
 
-__all__ = ["BUDGET", "Direnv", "Examination"]
+__all__ = ["BUDGET", "Direnv", "Examination", "Nix"]
 
 BUDGET = 2.0
 """Seconds that all programs together may take, as they run side by side."""
@@ -100,6 +106,25 @@ class Direnv(NamedTuple):
 
     path: str
     version: str
+
+
+class Nix(NamedTuple):
+    """Nix: its program, and what that says of itself."""
+
+    path: str
+    said: Completed
+
+    @property
+    def version(self) -> str:
+        """Its version; empty where it does not say."""
+        # Lix and Determinate Nix put a name, perhaps with a version, into the parentheses.
+        match = re.search(r"\) (\d+\.\S+)", self.said.stdout)
+        return match[1] if match else ""
+
+    @property
+    def release(self) -> tuple[int, ...]:
+        """The first two numbers of its version; none where it does not say."""
+        return tuple(int(part) for part in re.findall(r"\d+", self.version)[:2])
 
 
 class Examination:
@@ -203,6 +228,21 @@ class Examination:
             if line.startswith(title + " ")
         }
 
+    @once
+    def nix_program(self) -> str:
+        """The Nix on ``PATH``, else where installers put it."""
+        home = self.environ.get("HOME", "")
+        places = (home + one[1:] if one[0] == "~" else self.root + one for one in PLACES)
+        for path in (find_program("nix", self.environ.get("PATH", "")), *places):
+            if path and os.access(path, os.X_OK):
+                return path
+        raise Absent("Nix is not installed")
+
+    @once
+    def nix(self) -> Nix:
+        """Nix, and what it says of itself."""
+        return Nix(self.nix_program, self.ask([self.nix_program, "--version"]))
+
     def read(self, path: str, most: int = 1_000_000) -> str | None:
         """Return the text of a file; ``None`` where it cannot be read."""
         try:
@@ -293,6 +333,33 @@ class Examination:
             )
         except NixpyError as error:
             raise Absent(f"the options cannot be read: {one_line(error)}") from None
+
+    @once
+    def source(self) -> Source:
+        """The dev shell that the project wants."""
+        try:
+            found = find_source(self.project.root, self.options, DiskFiles())
+        except NixpyError as error:
+            raise Absent(one_line(error)) from None
+        if found is None:
+            raise Absent("no dev shell is wanted here")
+        return found
+
+    @once
+    def flake(self) -> LocalFlake:
+        """The flake of the dev shell, which lies on this machine."""
+        found = local_flake(self.source, self.project.root)
+        if found is None:
+            raise Absent(f"the dev shell, {self.source.reference}, is no flake of this machine")
+        return found
+
+    @once
+    def dev_shell(self) -> DevShell:
+        """The dev shell, as it was last evaluated."""
+        found = self.resolver.dev_shells.kept(self.project.root, self.source, self.options)
+        if found is None:
+            raise Absent("the dev shell was not evaluated yet")
+        return found
 
     @once
     def survey(self) -> Survey:
