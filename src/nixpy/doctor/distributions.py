@@ -60,7 +60,7 @@ class Distribution:
                 text = file.read()
         except OSError:
             return
-        for row in csv.reader(io.StringIO(text)):
+        for row in _rows(text):
             if row and row[0]:
                 size = row[2] if len(row) > 2 else ""  # noqa: PLR2004 - path, hash, size
                 yield Recorded(
@@ -76,6 +76,13 @@ class Distribution:
                 return file.read()
         except OSError:
             return ""
+
+
+def _rows(text: str) -> list[list[str]]:
+    try:
+        return list(csv.reader(io.StringIO(text)))
+    except csv.Error:
+        return []
 
 
 def find_distributions(site_packages: str) -> tuple[Distribution, ...]:

@@ -10,6 +10,7 @@ import glob
 import json
 import os
 import re
+import stat
 import sys
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -246,8 +247,10 @@ class Examination:
     def read(self, path: str, most: int = 1_000_000) -> str | None:
         """Return the text of a file; ``None`` where it cannot be read."""
         try:
-            with open(path, encoding="utf-8", errors="surrogateescape") as file:
-                return file.read(most)
+            # A pipe of this name would keep an open() that waits for its other end.
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            with open(descriptor, encoding="utf-8", errors="surrogateescape") as file:
+                return file.read(most) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
         except (OSError, ValueError):
             return None
 

@@ -105,6 +105,72 @@ def test_it_works_where_the_directory_is_gone(bare_world: World) -> None:
     assert "check-failed" not in done.stdout
 
 
+@pytest.mark.parametrize(
+    "name", [b"with blanks 'and' \"quotes\"", b"caf\xe9", b"two\nlines", b"a:b", b"-x", b"$(id)"]
+)
+@pytest.mark.parametrize("option", ["-v", "--json", "--report"])
+def test_it_works_in_odd_places(doctor: Doctor, name: bytes, option: str) -> None:
+    project = doctor.world.project(name)
+    project.write("requirements.txt", "")
+    project.nixpy("sync", check=False)
+    done = project.nixpy("doctor", option, check=False)
+    assert done.returncode in {0, 1}
+    assert "Traceback" not in done.stderr
+    assert "check-failed" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"HOME": "/nowhere", "XDG_CACHE_HOME": "", "XDG_STATE_HOME": "", "XDG_CONFIG_HOME": ""},
+        {"HOME": "relative", "XDG_CACHE_HOME": "relative", "XDG_CONFIG_HOME": "relative"},
+        {
+            "XDG_CACHE_HOME": "/dev/null",
+            "XDG_STATE_HOME": "/dev/null",
+            "XDG_DATA_HOME": "/dev/null",
+        },
+        {"SHELL": "/bin/\udcff", "PYTHONPATH": "\udcff:\udcfe", "NIXPY_STALE": "\udcff"},
+        {"DIRENV_DIR": "-", "DIRENV_DIFF": "%", "DIRENV_WATCHES": "%", "NIXPY_RESTORE": "%"},
+        {"NIXPY_PROJECT": "/nowhere", "VIRTUAL_ENV": "\udcff", "CONDA_PREFIX": "relative"},
+        {"NIXPY_LOCK_TIMEOUT": "never", "NIXPY_EXTRAS": "//", "NIXPY_NO_SUCH": "1"},
+        {"PWD": "/nowhere", "TMPDIR": "/dev/null", "LC_ALL": "nonsense", "COLUMNS": "1"},
+        {"UV_CACHE_DIR": "/dev/null", "UV_PYTHON": "nonsense", "UV_INDEX_URL": "nonsense"},
+    ],
+)
+def test_it_works_with_odd_variables(patient: Patient, variables: dict[str, str]) -> None:
+    for arguments in ((), ("-v",), ("--report", "--deep")):
+        said = patient.doctor.given(**variables).say(*arguments, directory=patient.path)
+        assert "check-failed" not in said
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "rm -rf .venv/lib",
+        "rm -rf .venv/bin",
+        "rm .venv/pyvenv.cfg",
+        "echo > .venv/.nixpy/marker",
+        "rm -rf .venv && touch .venv",
+        "rm -rf .venv && ln -s .venv .venv",
+        "rm -rf .venv && ln -s /nowhere .venv",
+        "printf '\\377' > .venv/lib/python*/site-packages/alpha-1.0.dist-info/RECORD",
+        "printf 'a\\0b,\"' > .venv/lib/python*/site-packages/alpha-1.0.dist-info/RECORD",
+        "mkfifo .venv/bin/pipe; chmod 755 .venv/bin/pipe",
+        "rm -rf wheels uv.lock pyproject.toml",
+        "rm pyproject.toml; mkdir pyproject.toml",
+        "rm -rf $XDG_CACHE_HOME/nixpy; touch $XDG_CACHE_HOME/nixpy",
+        "rm -rf $XDG_STATE_HOME/nixpy; touch $XDG_STATE_HOME/nixpy",
+        "rm -rf $XDG_CONFIG_HOME/direnv; touch $XDG_CONFIG_HOME/direnv",
+        "rm ~/.bashrc; mkfifo ~/.bashrc",
+        "echo '. ~/.bashrc' >> ~/.bashrc",
+    ],
+)
+def test_it_works_where_anything_is_damaged(patient: Patient, damage: str) -> None:
+    patient.world.run("bash", "-c", damage, cwd=patient.path)
+    patient.doctor.examine(patient.path)
+    patient.doctor.examine(patient.path, "--deep")
+
+
 def test_a_check_that_fails_is_a_finding_and_the_others_go_on(
     bare_doctor: Doctor, tmp_path: Path
 ) -> None:

@@ -210,13 +210,14 @@ def test_two_environments_are_in_force(patient: Patient) -> None:
 
 
 def test_pythonpath_goes_before_what_is_installed(patient: Patient) -> None:
-    variables = {"PYTHONPATH": f"{patient.world.directory}:/nowhere:"}
+    gone = f"{patient.world.directory}/gone"
+    variables = {"PYTHONPATH": f"{patient.world.directory}:{gone}:"}
     found = patient.examined(**variables)
     assert found.severity("environment.pythonpath") == "warning"
     evidence = found["environment.pythonpath"]["evidence"]
     assert evidence[1:] == [
         str(patient.world.directory),
-        "/nowhere is not there",
+        f"{gone} is not there",
         "an empty element, which means the working directory",
     ]
     heals_in_the_shell(patient, found["environment.pythonpath"], **variables)

@@ -375,7 +375,7 @@ def record_damaged(seen: Examination) -> Iterator[Found]:
         gone = gone or what == "is gone"
         lines.append(f"{one.name} {one.version}: {seen.shown(recorded.path)} {what}")
         damaged[one.name] = one
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):
             if os.stat(recorded.path).st_nlink > 1:
                 shared.add(one.name)
     if not lines:
@@ -416,7 +416,7 @@ def _sampled(seen: Examination) -> Iterator[tuple[Distribution, Recorded]]:
 def _damage(recorded: Recorded, *, is_deep: bool) -> str | None:
     try:
         size = os.stat(recorded.path).st_size
-    except OSError:
+    except (OSError, ValueError):  # a RECORD that is damaged itself can name anything
         return "is gone"
     if recorded.size >= 0 and size != recorded.size:
         return f"has {size} bytes, and had {recorded.size}"

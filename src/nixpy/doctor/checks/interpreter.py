@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import glob
 import os
 import platform
 import re
@@ -309,8 +310,7 @@ def moved(seen: Examination) -> Iterator[Found]:
     marker = prefix.read_marker()
     if marker and marker.prefix != prefix.path:
         lines.append(f"{prefix.path} was made at {marker.prefix}")
-    for name in sorted(os.listdir(f"{prefix.path}/bin")):
-        path = f"{prefix.path}/bin/{name}"
+    for path in sorted(glob.glob(f"{glob.escape(prefix.path)}/bin/*")):
         called = _called_by(path)
         if called and _is_elsewhere(called, prefix.path):
             lines.append(f"{path} calls {called}")
