@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from nixpy.errors import DevShellFailed
-from nixpy.nix.flake_lock import NIXPKGS, find_input
+from nixpy.nix.nixpkgs_input import NIXPKGS, find_input
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nixpy.nix.flake_lock import find_input
+from nixpy.nix.nixpkgs_input import find_input
 
 
 def locks(**nodes: dict[str, Any]) -> dict[str, Any]:
