@@ -256,11 +256,17 @@ def _read(record: str, paths: Iterable[str]) -> Distribution:
 def _recorded(site: str, record: bytes) -> Iterator[str]:
     """Yield the files of a ``RECORD`` that may be ELF files."""
     shortest = len(MAGIC)
-    for row in csv.reader(record.decode("utf-8", "surrogateescape").splitlines()):
+    try:
+        rows = list(csv.reader(record.decode("utf-8", "surrogateescape").splitlines()))
+    except csv.Error:
+        return
+    for row in rows:
         if not row or row[0].endswith(NO_ELF) or ".dist-info/" in row[0]:
             continue
+        if "\0" in row[0]:  # one that is damaged: no file has such a name
+            continue
         size = row[2] if len(row) > 2 else ""  # noqa: PLR2004 - path, digest, size
-        if not (size.isdigit() and int(size) < shortest) or _is_shared_object(row[0]):
+        if not (size.isdecimal() and int(size) < shortest) or _is_shared_object(row[0]):
             yield os.path.normpath(os.path.join(site, row[0]))
 
 

@@ -204,6 +204,18 @@ def test_needs_are_those_of_the_interpreter_that_loads(prefix: Path) -> None:
     assert library_needs(str(prefix), found) is None
 
 
+@pytest.mark.parametrize(
+    "row", [b"a\0b.so,,\n", b'"unclosed\n', b"\xff,,\xff\n", "named,,²\n".encode(), b",,\n"]
+)
+def test_a_record_that_is_damaged_names_what_is_left(prefix: Path, row: bytes) -> None:
+    record = prefix / "lib/python3/site-packages/one-1.0.dist-info/RECORD"
+    record.write_bytes(record.read_bytes() + row)
+    found = {name: set(one.files) for name, one in scan(str(prefix), {}).items()}
+    assert any("two-1.0" in name for name in found)
+    record.write_bytes(row)
+    scan(str(prefix), {})
+
+
 def listed(prefix: Path, *files: Path) -> None:
     """Make a distribution of files that are there."""
     site = prefix / "lib/python3/site-packages"
