@@ -388,7 +388,10 @@ def _foreign_programs(seen: Examination) -> dict[str, str]:
     prefix = seen.prefix.path
     store = store_directory(seen.environ) + "/"
     found: dict[str, str] = {}
-    names = sorted(os.listdir(f"{prefix}/bin"))[:MOST_PROGRAMS]
+    try:
+        names = sorted(os.listdir(f"{prefix}/bin"))[:MOST_PROGRAMS]
+    except OSError as error:
+        raise Absent(f"{prefix}/bin: {error.strerror}") from None
     for path in (seen.prefix.python, *(f"{prefix}/bin/{name}" for name in names)):
         real = os.path.realpath(path)
         if real in found or (path != seen.prefix.python and not real.startswith(prefix + "/")):
