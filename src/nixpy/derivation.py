@@ -397,7 +397,7 @@ def _request(found: Survey, options: Options, preferred: Interpreter | None) -> 
 
 
 def _request_of_files(found: Survey, options: Options) -> Request:
-    requires = found.pyproject.requires_python if found.pyproject else None
+    requires = found.requires_python
     origin = "pyproject.toml: project.requires-python" if requires else ""
     if options.python:
         return Request(options.python, options.origins["python"], requires, origin)

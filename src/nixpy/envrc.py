@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from nixpy.project import open_at_once
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -16,7 +18,8 @@ _DOUBLE = re.compile(r"(?:use (?:flake|nix)|layout (?:python|python3|uv|poetry))
 def double_lines(directory: str) -> Iterator[tuple[int, str]]:
     """Yield the lines that do what ``use nixpy`` does too: their numbers, and what they say."""
     try:
-        with open(f"{directory}/.envrc", encoding="utf-8", errors="replace") as file:
+        path = f"{directory}/.envrc"
+        with open(path, encoding="utf-8", errors="replace", opener=open_at_once) as file:
             lines = [" ".join(line.split()) for line in file]
     except OSError:
         return

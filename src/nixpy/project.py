@@ -13,7 +13,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["MANIFEST_NAMES", "Project", "current_directory", "envrc_arguments", "find_project"]
+__all__ = [
+    "MANIFEST_NAMES",
+    "Project",
+    "current_directory",
+    "envrc_arguments",
+    "find_project",
+    "open_at_once",
+]
 
 MANIFEST_NAMES = (
     "nixpy.toml",
@@ -98,7 +105,7 @@ def envrc_arguments(directory: str) -> tuple[str, ...] | None:
     ``None`` where it says no such thing. Arguments that only a shell could compute count as none.
     """
     try:
-        with open(f"{directory}/.envrc", "rb") as file:
+        with open(f"{directory}/.envrc", "rb", opener=open_at_once) as file:
             content = file.read(_LONGEST_ENVRC)
     except OSError:
         return None
@@ -108,6 +115,11 @@ def envrc_arguments(directory: str) -> tuple[str, ...] | None:
         if words[:2] == [b"use", b"nixpy"] or line.strip() == b"use_nixpy":
             found = _words(os.fsdecode(words[2])) if len(words) > 2 else ()  # noqa: PLR2004
     return found
+
+
+def open_at_once(path: str, flags: int) -> int:
+    """Open a file; a pipe of that name would wait for its other end."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _words(text: str) -> tuple[str, ...]:

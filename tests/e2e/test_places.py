@@ -231,6 +231,17 @@ def test_a_workspace_has_one_environment_for_the_root_and_its_members(
         assert is_warm(one)
 
 
+def test_members_that_ask_for_different_pythons_have_one_environment(
+    world: World, workspace: Project
+) -> None:
+    member = world.project("mono/packages/one")
+    text = (member.path / "pyproject.toml").read_text()
+    member.write("pyproject.toml", text.replace(">=3.10", ">=3.9,<4"))
+    assert workspace.entered().synced
+    for one in (member, workspace, member):
+        assert one.entered().said == []
+
+
 def test_a_new_member_is_noticed(workspace: Project) -> None:
     assert workspace.entered().synced
     assert is_warm(workspace)

@@ -43,6 +43,11 @@ def test_the_arguments_of_an_envrc(
     assert envrc_arguments(str(tmp_path)) == arguments
 
 
+def test_an_envrc_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / ".envrc")
+    assert envrc_arguments(str(tmp_path)) is None
+
+
 def test_no_envrc_has_no_arguments(tmp_path: Path) -> None:
     assert envrc_arguments(str(tmp_path)) is None
 

@@ -50,6 +50,8 @@ class Survey:
         pyproject: ``pyproject.toml``, read.
         workspace: the uv workspace that the project is part of.
         has_package_conflicts: whether its packages cannot all be installed at once.
+        requires_python: what the project asks of Python, with all other members of a workspace that
+            is installed as a whole (a version specifier), or ``None``.
         uv_lock: ``uv.lock`` of the project or its workspace.
         pylock: ``pylock.toml``.
         conda_locks: those for this platform; the first one counts.
@@ -69,6 +71,7 @@ class Survey:
     directory: str
     pyproject: Pyproject | None
     workspace: Workspace | None
+    requires_python: str | None
     has_package_conflicts: bool
     uv_lock: str | None
     pylock: str | None
@@ -109,11 +112,14 @@ def survey(
     workspace = find_workspace(directory, files)
     root = workspace.root if workspace else directory
     at_root = read_pyproject(root, files) if workspace else pyproject
+    required = [pyproject.requires_python] if pyproject else []
+    has_conflicts = at_root is not None and at_root.has_package_conflicts
     for member in workspace.members if workspace else ():
         shown_as = os.path.relpath(f"{member}/pyproject.toml", directory)
         one = read_pyproject(member, files, shown_as=shown_as)
         if one:
             local_dependencies(one, files)
+            required += () if has_conflicts else (one.requires_python,)
     if pyproject:
         local_dependencies(pyproject, files)
     conda_locks, other_locks = _conda_locks(present, environ, platform)
@@ -145,7 +151,9 @@ def survey(
         directory=directory,
         pyproject=pyproject,
         workspace=workspace,
-        has_package_conflicts=at_root is not None and at_root.has_package_conflicts,
+        # Alike for all members, in whose environment each of them is.
+        requires_python=",".join(sorted({one for one in required if one})) or None,
+        has_package_conflicts=has_conflicts,
         uv_lock=next(iter(present("uv.lock", below=root)), None),
         pylock=next(iter(present("pylock.toml")), None),
         conda_locks=conda_locks,
