@@ -11,6 +11,8 @@
     ├── SyncFailed              1  a manager ended with an error
     ├── DevShellFailed          1  Nix could not evaluate or build the dev shell
     ├── LibrariesFailed         1  shared libraries could not be supplied
+    ├── KernelFailed            1  a kernel or its specification is not what Jupyter can start
+    ├── ServerFailed            1  a Jupyter server could not be started or stopped
     ├── LockTimeout             1  somebody else syncs for too long
     ├── InterpreterNotFound     3  no candidate satisfies the request
     └── ToolMissing             3  a tool that is needed is not there
@@ -29,12 +31,14 @@ __all__ = [
     "DevShellFailed",
     "EnvironmentUnusable",
     "InterpreterNotFound",
+    "KernelFailed",
     "LibrariesFailed",
     "LockTimeout",
     "ManifestError",
     "NixpyError",
     "NothingToDo",
     "OptionsError",
+    "ServerFailed",
     "SyncFailed",
     "ToolMissing",
     "UsageError",
@@ -139,6 +143,14 @@ class DevShellFailed(NixpyError):  # noqa: N818
 
 class LibrariesFailed(NixpyError):  # noqa: N818
     """Shared libraries that packages need could not be supplied as the options ask for it."""
+
+
+class KernelFailed(NixpyError):  # noqa: N818
+    """A kernel cannot be started, or there is no such kernelspec."""
+
+
+class ServerFailed(NixpyError):  # noqa: N818
+    """A Jupyter server could not be started or stopped."""
 
 
 class LockTimeout(NixpyError):  # noqa: N818

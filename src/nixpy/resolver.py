@@ -285,7 +285,7 @@ class Resolver:
         Raises:
             EnvironmentUnusable: they cannot be written.
         """
-        with self._locked(prefix):
+        with self.locked(prefix):
             try:
                 return undo_scope(prefix)
             except OSError as error:
@@ -325,7 +325,7 @@ class Resolver:
         is_due = sync == "always" or not self.libraries.is_current(request)
         if not is_due or (sync == "auto" and derivation.options.sync == "manual"):
             return derivation
-        with self._locked(plan.prefix) as held:
+        with self.locked(plan.prefix) as held:
             keep_open = () if held.descriptor < 0 else (held.descriptor,)
             changed = self.libraries.bring_up_to_date(
                 request, keep_open=keep_open, force=sync == "always"
@@ -399,7 +399,7 @@ class Resolver:
         """Sync under the lock; return the state afterwards, and whether a manager ran."""
         plan = before.plan
         assert plan is not None
-        with self._locked(plan.prefix) as held:
+        with self.locked(plan.prefix) as held:
             if held.waited:
                 # Whoever had it may have done the work, and written lock files.
                 before = self.derive(project, flags)
@@ -436,7 +436,12 @@ class Resolver:
         return after, True
 
     @contextlib.contextmanager
-    def _locked(self, prefix: str) -> Iterator[Held]:
+    def locked(self, prefix: str) -> Iterator[Held]:
+        """Hold the lock of an environment inside the block, or none where there is no cache.
+
+        Raises:
+            LockTimeout: somebody holds it for too long.
+        """
         with contextlib.ExitStack() as stack:
             held = Held(-1, waited=False)
             if self.cache is not None:

@@ -25,6 +25,13 @@ def main(argv: list[str] | None = None) -> int:
                 os._exit(status)
             if status is not None:
                 return status
+        if arguments[:2] == ["kernel", "start"]:
+            from nixpy.jupyter.start import start
+
+            return start(arguments[2:])
+        # Each adds its group of commands.
+        import nixpy.cli.kernel
+        import nixpy.cli.lab  # noqa: F401
         from nixpy.cli.commands import run_command
 
         return run_command(arguments)

@@ -1,0 +1,1 @@
+"""``nixpy lab``: parse, call, print."""
