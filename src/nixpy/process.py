@@ -19,7 +19,15 @@ if TYPE_CHECKING:
 else:
     Protocol = object  # typing is not to be had for the price of a start
 
-__all__ = ["Completed", "Followed", "Runner", "SystemRunner", "find_program", "has_terminal"]
+__all__ = [
+    "Completed",
+    "Followed",
+    "Runner",
+    "SystemRunner",
+    "detach",
+    "find_program",
+    "has_terminal",
+]
 
 CHUNK = 65536
 GRACE = 5.0
@@ -255,6 +263,31 @@ class SystemRunner:
                 child.wait()
             _drain({out.fileno(): said.append, err.fileno(): heard})
         return Followed(child.returncode, b"".join(said), timed_out, left_behind)
+
+
+def detach(argv: Sequence[str], *, cwd: str, environ: Mapping[str, str], log: int) -> int:
+    """Start a program that outlives us, and return its process.
+
+    It has a session of its own, so that no terminal ends it, and none of our descriptors, so that
+    nobody who reads from us waits for it: direnv reads until the last writer is gone. What it
+    prints goes to the descriptor ``log``. While we live it is our child, to be waited for.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+    import subprocess
+
+    child = subprocess.Popen(
+        argv,
+        cwd=cwd,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+    )
+    child.returncode = 0  # else it would be complained about, as one that nobody waited for
+    return child.pid
 
 
 def find_program(name: str, path: str, without: str = "") -> str | None:

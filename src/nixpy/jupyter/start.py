@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from nixpy.environment import Environment
 
-__all__ = ["Asked", "notebook_project", "parse", "start"]
+__all__ = ["Asked", "notebook_project", "outside_of", "parse", "start"]
 
 SESSION = "JPY_SESSION_NAME"
 """The notebook's path, where a Jupyter server started the kernel for one."""
@@ -138,7 +138,7 @@ def _become(asked: Asked, environ: Mapping[str, str]) -> NoReturn:
         NixpyError: there is none to become.
     """
     project = _project(asked, environ)
-    environ = _outside(environ, project.root)
+    environ = outside_of(environ, project.root)
     found = _fresh(project, environ)
     if found is None or not has_ipykernel(found[1]):
         found = _resolved(asked, project, environ)
@@ -177,7 +177,7 @@ def _project(asked: Asked, environ: Mapping[str, str]) -> Project:
     return project._replace(arguments=asked.flags) if asked.flags else project
 
 
-def _outside(environ: Mapping[str, str], root: str) -> dict[str, str]:
+def outside_of(environ: Mapping[str, str], root: str) -> dict[str, str]:
     """Return the variables without the environment of another project that the server runs in."""
     base = base_environment(environ)
     return base if base.get("NIXPY_PROJECT", root) == root else before_direnv(base)
