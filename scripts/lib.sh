@@ -209,7 +209,8 @@ set_up_newer_nix() {
 # Usage: set_up_tests
 set_up_tests() {
   install_packages git=git direnv=direnv zsh=zsh fish=fish tcsh=tcsh elvish=elvish dash=dash \
-    g++=g++ patchelf=patchelf strace=strace shellcheck=shellcheck pkill=procps nix=nix-bin
+    g++=g++ patchelf=patchelf strace=strace shellcheck=shellcheck pkill=procps nix=nix-bin \
+    chromium=chromium chromedriver=chromium-driver
   set_up_python || return 1
   set_up_nushell
   set_up_newer_nix
