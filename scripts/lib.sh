@@ -149,6 +149,22 @@ set_up_nushell() {
     say "could not install nushell; what needs it is skipped"
 }
 
+# Usage: set_up_hub_proxy
+#
+# Installs the proxy that JupyterHub runs, from npm, where there is an npm. After set_up_nushell.
+set_up_hub_proxy() {
+  if [[ -x $NIXPY_TEST_NODE_MODULES/.bin/configurable-http-proxy ]]; then
+    return 0
+  fi
+  if ! type -P npm >/dev/null; then
+    say "no npm to install configurable-http-proxy with: what needs it is skipped"
+    return 0
+  fi
+  say "installing configurable-http-proxy"
+  quietly npm install --silent --no-fund --no-audit --prefix .cache/node configurable-http-proxy ||
+    say "could not install configurable-http-proxy; what needs it is skipped"
+}
+
 # Usage: unpack_newer_nix DIRECTORY
 #
 # Unpacks the Nix of Debian 13, with the libraries that it needs; nothing is installed, and no right
@@ -213,6 +229,7 @@ set_up_tests() {
     chromium=chromium chromedriver=chromium-driver
   set_up_python || return 1
   set_up_nushell
+  set_up_hub_proxy
   set_up_newer_nix
 }
 

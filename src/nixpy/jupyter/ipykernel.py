@@ -141,8 +141,14 @@ def _install(resolver: Resolver, resolution: Resolution) -> None:
         cwd = resolution.project.root
         status = resolver.runner.show(argv, cwd=cwd, environ=environ, log=log, keep_open=keep_open)
         log.flush()
+        cause = cause_of(log_lines(path)) if status and path else ""
+        if status and argv[1] == "pip":
+            # Without a network: uv's cache has what an earlier start has installed.
+            offline = [*argv, "--offline"]
+            status = resolver.runner.show(
+                offline, cwd=cwd, environ=environ, log=log, keep_open=keep_open
+            )
         if status:
-            cause = cause_of(log_lines(path)) if path else ""
             raise SyncFailed(
                 f"ipykernel cannot be installed into {prefix.path}: {cause}",
                 log=path,

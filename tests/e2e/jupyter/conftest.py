@@ -8,9 +8,13 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+from urllib.request import ProxyHandler, Request, build_opener
 
 import jsonschema
 import pytest
+from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager
 
@@ -18,8 +22,6 @@ from ..test_json import schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from jupyter_client.blocking.client import BlockingKernelClient
 
     from ..conftest import Project, World
 
@@ -166,6 +168,52 @@ def project_of(bare_world: World) -> Callable[..., Project]:
         return project
 
     return make
+
+
+def http_status(
+    url: str, path: str, *, token: bool = True, body: Any = None, method: str | None = None
+) -> tuple[int, Any]:
+    """Ask a server's API; return the status, 0 where it does not answer, and what it says."""
+    parts = urlsplit(url)
+    headers = {"Authorization": f"token {parts.query.partition('=')[2]}"} if token else {}
+    data = None if body is None else json.dumps(body).encode()
+    request = Request(f"http://{parts.netloc}/{path}", data, headers, method=method)
+    try:
+        with build_opener(ProxyHandler({})).open(request, timeout=60) as answer:
+            text = answer.read()
+            is_json = answer.headers.get_content_type() == "application/json"
+            return answer.status, json.loads(text) if text and is_json else None
+    except HTTPError as error:
+        with error:
+            return error.code, None
+    except OSError:
+        return 0, None
+
+
+@contextlib.contextmanager
+def attached(connection_file: Path) -> Iterator[Callable[[str], str]]:
+    """Connect to a kernel that a server has started; yield what runs a cell in it."""
+    client = BlockingKernelClient()
+    client.load_connection_file(str(connection_file))
+    client.start_channels()
+
+    def run(code: str) -> str:
+        said: list[str] = []
+
+        def hear(message: dict[str, Any]) -> None:
+            if message["msg_type"] == "stream":
+                said.append(message["content"]["text"])
+
+        reply = client.execute_interactive(code, output_hook=hear, timeout=TIMEOUT)
+        assert reply["content"]["status"] == "ok", reply["content"]
+        return "".join(said).strip()
+
+    try:
+        client.wait_for_ready(timeout=TIMEOUT)
+        yield run
+    finally:
+        client.stop_channels()
+        client.context.destroy(linger=0)
 
 
 def is_running(pid: int) -> bool:

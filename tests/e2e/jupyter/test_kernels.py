@@ -135,6 +135,20 @@ def test_an_exact_sync_takes_ipykernel_out_and_the_start_brings_it_back(
     assert jupyter.listed()["nixpy-app"]["state"] == "ok"
 
 
+def test_what_an_exact_sync_took_out_comes_back_without_a_network(
+    jupyter: Jupyter, project_of: Make
+) -> None:
+    project = project_of()
+    project.nixpy("kernel", "install")
+    project.nixpy("sync", "--force")
+    assert not list(project.path.glob(".venv/lib/*/site-packages/ipykernel"))
+    nowhere = "http://127.0.0.1:9"
+    notebook = jupyter.open(
+        "nixpy-app", project.path, HTTPS_PROXY=nowhere, HTTP_PROXY=nowhere, UV_HTTP_RETRIES="0"
+    )
+    assert notebook.run("import sys; print(sys.prefix)") == str(project.path / ".venv")
+
+
 def test_a_failed_sync_leaves_the_last_good_environment(jupyter: Jupyter, project_of: Make) -> None:
     project = project_of()
     project.nixpy("kernel", "install")

@@ -12,15 +12,12 @@ import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.error import HTTPError
 from urllib.parse import urlsplit
-from urllib.request import ProxyHandler, Request, build_opener
 
 import pexpect
 import pytest
-from jupyter_client.blocking.client import BlockingKernelClient
 
-from .conftest import MANIFEST, TIMEOUT, is_running
+from .conftest import MANIFEST, TIMEOUT, attached, http_status, is_running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,20 +29,6 @@ pytestmark = pytest.mark.network
 
 AS_ROOT = ("--allow-root",) if os.geteuid() == 0 else ()
 WITH_SERVER = MANIFEST.replace("[]", '["jupyter-server"]')
-
-
-def asked(url: str, path: str, *, token: bool = True, body: Any = None) -> tuple[int, Any]:
-    """Ask a server's API; return the status, and what it says."""
-    parts = urlsplit(url)
-    headers = {"Authorization": f"token {parts.query.partition('=')[2]}"} if token else {}
-    data = None if body is None else json.dumps(body).encode()
-    request = Request(f"http://{parts.netloc}/{path}", data=data, headers=headers)
-    try:
-        with build_opener(ProxyHandler({})).open(request, timeout=30) as answer:
-            return answer.status, json.loads(answer.read() or b"null")
-    except HTTPError as error:
-        with error:
-            return error.code, None
 
 
 def start(jupyter: Jupyter, project: Project, *arguments: str) -> Any:
@@ -72,28 +55,16 @@ def test_a_lab_that_uv_runs_has_the_project_s_kernel(
     assert found["started"]
     url = found["url"]
     try:
-        assert asked(url, "api/contents", token=False)[0] == 403
-        assert asked(url, "api/kernelspecs", token=False)[0] == 403
-        specs = asked(url, "api/kernelspecs")[1]
+        assert http_status(url, "api/contents", token=False)[0] == 403
+        assert http_status(url, "api/kernelspecs", token=False)[0] == 403
+        specs = http_status(url, "api/kernelspecs")[1]
         assert specs["default"] == "python3"
         assert specs["kernelspecs"]["python3"]["spec"]["display_name"] == "Python (my app)"
-        kernel = asked(url, "api/kernels", body={"name": "python3"})[1]["id"]
-        client = BlockingKernelClient()
+        kernel = http_status(url, "api/kernels", body={"name": "python3"})[1]["id"]
         runtime = Path(jupyter.world.environ["JUPYTER_RUNTIME_DIR"])
-        client.load_connection_file(str(runtime / f"kernel-{kernel}.json"))
-        client.start_channels()
-        client.wait_for_ready(timeout=TIMEOUT)
-        said: list[str] = []
-
-        def hear(message: dict[str, Any]) -> None:
-            if message["msg_type"] == "stream":
-                said.append(message["content"]["text"])
-
-        code = "import os, sys; print(os.getpid(), sys.prefix)"
-        client.execute_interactive(code, output_hook=hear, timeout=TIMEOUT)
-        client.stop_channels()
-        client.context.destroy(linger=0)
-        pid, _, prefix = "".join(said).strip().partition(" ")
+        with attached(runtime / f"kernel-{kernel}.json") as run:
+            said = run("import os, sys; print(os.getpid(), sys.prefix)")
+        pid, _, prefix = said.partition(" ")
         assert prefix == str(project.path / ".venv")
     finally:
         project.nixpy("lab", "stop")
@@ -161,7 +132,7 @@ def test_it_outlives_the_terminal(jupyter: Jupyter, project: Project) -> None:
     time.sleep(1)
     found = status(jupyter, project)
     assert found["running"]
-    assert asked(found["url"], "api/contents")[0] == 200
+    assert http_status(found["url"], "api/contents")[0] == 200
 
 
 def test_a_server_that_is_gone_is_noticed(jupyter: Jupyter, project: Project) -> None:
@@ -206,8 +177,8 @@ def test_a_configuration_that_turns_the_token_off_is_not_obeyed(
         return
     url = done.stdout.strip()
     assert urlsplit(url).hostname == "127.0.0.1"
-    assert asked(url, "api/contents", token=False)[0] == 403
-    assert asked(url, "api/contents")[0] == 200
+    assert http_status(url, "api/contents", token=False)[0] == 403
+    assert http_status(url, "api/contents")[0] == 200
 
 
 def test_a_port_that_is_taken_is_said(jupyter: Jupyter, project: Project) -> None:
