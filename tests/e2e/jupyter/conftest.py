@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -190,6 +191,27 @@ def http_status(
         return 0, None
 
 
+def wait_for(client: BlockingKernelClient) -> None:
+    """Wait until a kernel answers that a server has started.
+
+    A client that has not started the kernel itself takes a silent one for dead, and this one may
+    still be resolving its environment.
+    """
+    deadline = time.monotonic() + TIMEOUT
+    while not answers(client):
+        assert time.monotonic() < deadline, "the kernel does not answer"
+        time.sleep(0.2)
+
+
+def answers(client: BlockingKernelClient) -> bool:
+    """Whether a kernel answers, or does so before its silence looks like its end."""
+    try:
+        client.wait_for_ready(timeout=TIMEOUT)
+    except RuntimeError:
+        return False
+    return True
+
+
 @contextlib.contextmanager
 def attached(connection_file: Path) -> Iterator[Callable[[str], str]]:
     """Connect to a kernel that a server has started; yield what runs a cell in it."""
@@ -209,7 +231,7 @@ def attached(connection_file: Path) -> Iterator[Callable[[str], str]]:
         return "".join(said).strip()
 
     try:
-        client.wait_for_ready(timeout=TIMEOUT)
+        wait_for(client)
         yield run
     finally:
         client.stop_channels()
