@@ -471,8 +471,10 @@ def test_start_says_what_it_does_not_understand(jupyter: Jupyter, arguments: lis
 def test_a_fresh_start_imports_no_command_line(jupyter: Jupyter, project_of: Make) -> None:
     project = project_of()
     project.nixpy("kernel", "install")
-    # A kernel that ends at once.
-    next(project.path.glob(".venv/lib/*/site-packages/ipykernel_launcher.py")).write_text("")
+    # A kernel that ends at once; the file itself is uv's cache's too, and every environment's.
+    launcher = next(project.path.glob(".venv/lib/*/site-packages/ipykernel_launcher.py"))
+    launcher.unlink()
+    launcher.write_text("")
     command = [*jupyter.spec("nixpy-app")["argv"][:-1], "/nowhere/connection.json"]
     done = jupyter.world.run(sys.executable, "-X", "importtime", *command, check=False)
     lines = done.stderr.splitlines()
