@@ -416,6 +416,75 @@ def setup(check: bool, remove: bool, as_json: bool) -> int:
     return 1 if check and not report.in_order else 0
 
 
+@cli.command(
+    cls=_Command,
+    epilog=_examples(
+        "nixpy init",
+        "nixpy init --dry-run",
+        "nixpy init app --template ml --yes",
+    ),
+)
+@click.argument("directory", required=False, type=click.Path(file_okay=False))
+@click.option("--template", metavar="NAME", help="uv, pip, mamba, ml, jupyter, poetry or nix-only.")
+@click.option("--python", metavar="VERSION", help="The Python to name, as in 3.12.")
+@click.option("--nix/--no-nix", default=None, help="With or without a flake.nix.")
+@click.option("--cuda", is_flag=True, help="A flake.nix with the CUDA toolkit.")
+@click.option("--yes", is_flag=True, help="Do all that loses nothing, without asking.")
+@click.option("--dry-run", is_flag=True, help="Say what would be written, and write nothing.")
+@click.option("--no-sync", is_flag=True, help="Leave the first sync to the next cd.")
+@_json
+def init(
+    directory: str | None,
+    template: str | None,
+    python: str | None,
+    nix: bool | None,
+    cuda: bool,
+    yes: bool,
+    dry_run: bool,
+    no_sync: bool,
+    as_json: bool,
+) -> int:
+    """Write what a project lacks for `use nixpy`: .envrc, flake.nix, manifest, .gitignore.
+
+    Nothing of yours is overwritten: an old .envrc is translated and kept beside the new one, other
+    files that differ are shown and asked for. Without a terminal it takes --yes or --dry-run.
+    """
+    from nixpy.cli.diagnosis import is_interactive
+    from nixpy.cli.init import Conversation, Manner
+    from nixpy.init.planning import Wishes
+
+    try:
+        place = os.path.abspath(directory) if directory else current_directory(os.environ)
+    except OSError:
+        raise UsageError("the working directory is gone", next="cd to one that exists.") from None
+    conversation = Conversation(
+        place,
+        Wishes(template, python, nix, cuda),
+        Manner(
+            yes=yes,
+            dry_run=dry_run,
+            is_quiet=as_json,
+            can_ask=is_interactive() and not as_json,
+            with_sync=not no_sync,
+        ),
+        environ=os.environ,
+        runner=SystemRunner(),
+        tell=tell,
+        sync=_first_sync,
+    )
+    report = conversation.hold()
+    if as_json:
+        _print_json("init", report)
+    return 1 if conversation.failed else 0
+
+
+def _first_sync(directory: str) -> None:
+    project = find_project(directory)
+    resolution = _resolver().resolve(project, parse_flags(project.arguments), sync="asked")
+    if resolution.error:
+        raise resolution.error
+
+
 @cli.command("list", cls=_Command, epilog=_examples("nixpy list", "nixpy list --json"))
 @_json
 def list_(as_json: bool) -> None:
