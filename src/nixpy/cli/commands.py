@@ -452,6 +452,7 @@ def init(
     from nixpy.cli.diagnosis import is_interactive
     from nixpy.cli.init import Conversation, Manner
     from nixpy.init.planning import Wishes
+    from nixpy.setup import own_command
 
     try:
         place = os.path.abspath(directory) if directory else current_directory(os.environ)
@@ -470,6 +471,8 @@ def init(
         environ=os.environ,
         runner=SystemRunner(),
         tell=tell,
+        show=show,
+        command=own_command(),
         sync=_first_sync,
     )
     report = conversation.hold()

@@ -6,6 +6,7 @@ import difflib
 import os
 import tempfile
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -20,7 +21,7 @@ from nixpy.init.writing import back_up, write
 from nixpy.process import find_program
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from nixpy.init.planning import Proposed
     from nixpy.init.surroundings import Present
@@ -67,6 +68,8 @@ class Conversation:
         environ: the environment.
         runner: starts programs.
         tell: says a line.
+        show: shows what a program prints.
+        command: calls this nixpy.
         sync: makes the environment of a directory.
     """
 
@@ -76,6 +79,8 @@ class Conversation:
     environ: Mapping[str, str]
     runner: Runner
     tell: Callable[[str], None]
+    show: Callable[[bytes], None]
+    command: Sequence[str]
     sync: Callable[[str], None]
     written: dict[str, str] = field(default_factory=dict)
     steps: list[dict[str, str]] = field(default_factory=list)
@@ -105,7 +110,7 @@ class Conversation:
                     next="Say `nixpy init --yes`, or `nixpy init --dry-run` to look alone.",
                 )
             if self._write(planned):
-                self._go_on(planned)
+                self._go_on()
         return self._report(planned)
 
     def _look(self) -> Present:
@@ -159,31 +164,43 @@ class Conversation:
         write(self.directory, one)
         self.written[one.path] = "written"
 
-    def _go_on(self, planned: Plan) -> None:
+    def _go_on(self) -> None:
         path = self.environ.get("PATH", "")
         direnv, git = find_program("direnv", path), find_program("git", path)
         has_flake = os.path.exists(os.path.join(self.directory, "flake.nix"))
         if has_flake and git and self._look().in_git and not self._is_tracked(git):
-            self._step(
-                "git add --intent-to-add flake.nix",
-                "Nix sees tracked files alone",
-                lambda: self._run(git, "add", "--intent-to-add", "--", "flake.nix"),
-            )
+            add = partial(self._run, git, "add", "--intent-to-add", "--", "flake.nix")
+            self._step("git add --intent-to-add flake.nix", "Nix sees tracked files alone", add)
         if has_flake and not os.path.exists(os.path.join(self.directory, "flake.lock")):
             self._later("nix flake lock", "pins nixpkgs, which libraries are taken from")
         library = library_path(self.environ)
         if library and not os.path.lexists(library):
             self._later("nixpy setup", "teaches direnv `use nixpy`; once for all projects")
+        is_allowed = False
         if direnv:
             why = "direnv loads what you allowed"
-            self._step("direnv allow", why, lambda: self._run(direnv, "allow", self.directory))
+            allow = partial(self._run, direnv, "allow", self.directory)
+            is_allowed = self._step("direnv allow", why, allow)
         else:
             self._later("direnv allow", "once direnv is installed (direnv.net)")
-        if self.manner.with_sync:
-            self._step("nixpy sync", "makes the environment", lambda: self.sync(self.directory))
-        else:
+        if not self.manner.with_sync:
             self._later("nixpy sync", "makes the environment, as the next cd does")
-        del planned
+        elif direnv and is_allowed:
+            self._step("nixpy sync", "makes the environment", partial(self._load, direnv))
+        else:
+            self._step("nixpy sync", "makes the environment", partial(self.sync, self.directory))
+
+    def _load(self, direnv: str) -> None:
+        """Sync as the next cd would: with what the rest of the ``.envrc`` sets."""
+        argv = [direnv, "exec", self.directory, *self.command, "sync"]
+        environ = {**self.environ, "PWD": self.directory}
+        done = self.runner.follow(argv, cwd=self.directory, environ=environ, heard=self.show)
+        if done.status:
+            raise NixpyError(
+                "the environment could not be made",
+                where=self.directory,
+                next="The files are written; `nixpy sync` tries it again.",
+            )
 
     def _is_tracked(self, git: str) -> bool:
         argv = [git, "ls-files", "--error-unmatch", "--", "flake.nix"]
@@ -200,10 +217,11 @@ class Conversation:
                 where=" ".join((os.path.basename(argv[0]), *argv[1:])),
             )
 
-    def _step(self, command: str, why: str, action: Callable[[], None]) -> None:
+    def _step(self, command: str, why: str, action: Callable[[], None]) -> bool:
+        """Do what the user agrees to; say whether it was done."""
         if not self.manner.yes and not _confirmed(f"{command} ({why})?"):
             self._later(command, why)
-            return
+            return False
         try:
             action()
         except (NixpyError, OSError) as error:
@@ -211,10 +229,11 @@ class Conversation:
             for line in str(error).splitlines():
                 self.tell(line)
             self.steps.append({"command": command, "why": why, "did": "failed"})
-        else:
-            self.steps.append({"command": command, "why": why, "did": "done"})
-            if not self.manner.is_quiet:
-                click.echo(f"done: {command}")
+            return False
+        self.steps.append({"command": command, "why": why, "did": "done"})
+        if not self.manner.is_quiet:
+            click.echo(f"done: {command}")
+        return True
 
     def _later(self, command: str, why: str) -> None:
         self.steps.append({"command": command, "why": why, "did": "to do"})
