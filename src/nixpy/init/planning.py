@@ -159,9 +159,9 @@ class _Planner:
         )
         if self.present.installed and not self.present.manifests:
             files["requirements.txt"] = "".join(f"{one}\n" for one in self.present.installed)
+        if self.wishes.python and self.name not in {"mamba", "nix-only"}:
+            files[".python-version"] = f"{self.python}\n"
         found = [one for path, text in files.items() if (one := self._proposed(path, text))]
-        if self.wishes.python and ".python-version" not in files:
-            found.append(self._compared(".python-version", f"{self.python}\n", _WHY_PYTHON))
         left_out = [one for one in files if one in MANIFESTS and one not in {x.path for x in found}]
         if self.is_chosen and left_out:
             there = ", ".join(self.present.manifests or ["what is installed"])
