@@ -140,7 +140,7 @@ class _Translator:
         self._keep_hooks_in_use()
 
     def translation(self) -> Translation:
-        place = self._place()
+        place = self.place = self._place()
         self._move(place)
         arguments = self._arguments()
         new: list[str] = []
@@ -148,7 +148,7 @@ class _Translator:
             if index == place:
                 new += [line for x in self.judged if x.fate is Fate.MOVED for line in x.chunk.lines]
                 new.append(" ".join(("use nixpy", *map(shlex.quote, arguments))))
-            if one.fate in {Fate.LEFT, Fate.KEPT}:
+            if one.fate in {Fate.LEFT, Fate.KEPT} and not self._is_gap(index, new):
                 new += one.chunk.lines
         if place == len(self.judged):
             new.append("use nixpy")
@@ -157,7 +157,19 @@ class _Translator:
             for one in self.judged
             for offset, line in enumerate(one.chunk.lines)
         )
-        return Translation("\n".join(_without_gaps(new)) + "\n", accounted, arguments)
+        return Translation("\n".join(new) + "\n", accounted, arguments)
+
+    def _is_gap(self, index: int, new: list[str]) -> bool:
+        """Whether it is an empty line that only kept something apart that is gone."""
+        stays = {Fate.LEFT, Fate.KEPT}
+        if not index or any(map(_is_visible, self.judged[index].chunk.lines)):
+            return False
+        is_behind_gone = self.judged[index - 1].fate not in stays
+        rest = self.judged[index + 1 :]
+        is_last = not any(x.fate in stays and any(map(_is_visible, x.chunk.lines)) for x in rest)
+        return (is_behind_gone and not (new and _is_visible(new[-1]))) or (
+            is_last and index >= self.place
+        )
 
     def _judge(self, chunk: Chunk) -> _Judged:
         if not chunk.is_complete:
@@ -289,12 +301,5 @@ def _only_variables(chunk: Chunk) -> list[str]:
     return names
 
 
-def _without_gaps(lines: list[str]) -> list[str]:
-    """Return lines without the empty ones that stood around what is gone."""
-    found: list[str] = []
-    for line in lines:
-        if line.strip() or (found and found[-1].strip()):
-            found.append(line)
-    while found and not found[-1].strip():
-        found.pop()
-    return found
+def _is_visible(line: str) -> bool:
+    return bool(line.strip(" \t\r"))

@@ -138,7 +138,7 @@ def test_a_file_that_differs_is_never_safe_to_write() -> None:
     assert kinds(made)["flake.nix"] is Kind.DIFFERS
     assert kinds(made)[".python-version"] is Kind.UNCHANGED
     assert not any(one.is_safe for one in made.files if one.kind is Kind.DIFFERS)
-    asked = plan(there, Wishes(python="3.12"))
+    asked = plan(there, Wishes(template="uv", python="3.12"))
     assert kinds(asked)[".python-version"] is Kind.DIFFERS
 
 
