@@ -74,6 +74,24 @@
             platforms = systems;
           };
         };
+
+      # The folders that `nixpy init` writes from.
+      templates = {
+        uv = "pyproject.toml, installed by uv";
+        pip = "requirements.txt";
+        mamba = "environment.yml, from conda's channels";
+        ml = "PyTorch, with CUDA where the machine has it";
+        jupyter = "JupyterLab and a notebook";
+        poetry = "a project of Poetry's";
+        nix-only = "Python and its packages from nixpkgs alone";
+      };
+
+      module =
+        place:
+        import ./nix/module.nix {
+          inherit place;
+          packageFor = system: self.packages.${system}.default;
+        };
     in
     {
       packages = forEachSystem (pkgs: {
@@ -83,6 +101,15 @@
       overlays.default = final: _: {
         nixpy = final.callPackage package { };
       };
+
+      # `nix flake init -t`: the files as they stand; `nixpy init` fills in names and versions.
+      templates = builtins.mapAttrs (name: description: {
+        inherit description;
+        path = ./src/nixpy/templates + "/${if name == "default" then "uv" else name}";
+      }) (templates // { default = templates.uv; });
+
+      homeManagerModules.default = module "home";
+      nixosModules.default = module "system";
 
       # Everything that scripts/test uses beside Python packages, which it gets by itself.
       devShells = forEachSystem (pkgs: {

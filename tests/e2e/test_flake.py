@@ -18,11 +18,18 @@ import tomli
 from packaging.requirements import Requirement
 
 from nixpy import __version__
+from nixpy.files import DiskFiles
+from nixpy.init.template import TEMPLATES, read_template
+from nixpy.options import load_options
 
 ROOT = Path(__file__).parents[2]
+MODULE_SYSTEM = ROOT / "tests" / "flakes" / "module-system"
 STUB = ROOT / "tests" / "flakes" / "stub-nixpkgs"
 SYSTEMS = ("x86_64-linux", "aarch64-linux", "x86_64-darwin", "aarch64-darwin")
-USED = ("flake.nix", "pyproject.toml", "direnvrc", "src/nixpy/version.py")
+USED = (
+    *("flake.nix", "pyproject.toml", "direnvrc", "nix/module.nix"),
+    *("src/nixpy/version.py", "src/nixpy/options.schema.json"),
+)
 
 NIX = shutil.which("nix")
 
@@ -37,6 +44,7 @@ class Flake:
         for name in USED:
             (self.path / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, self.path / name)
+        shutil.copytree(ROOT / "src/nixpy/templates", self.path / "src/nixpy/templates")
         self.stub = directory / "stub"
         shutil.copytree(STUB, self.stub)
         configuration = directory / "etc"
@@ -80,7 +88,10 @@ def flake(tmp_path_factory: pytest.TempPathFactory) -> Flake:
 
 def test_it_shows_a_package_and_a_dev_shell_for_every_system(flake: Flake) -> None:
     shown = flake.nix("flake", "show", f"path:{flake.path}")
-    assert set(shown) == {"packages", "overlays", "devShells"}
+    assert set(shown) == {
+        *("packages", "overlays", "devShells"),
+        *("templates", "nixosModules", "homeManagerModules"),
+    }
     for output in ("packages", "devShells"):
         assert set(shown[output]) == set(SYSTEMS)
         assert all(set(shown[output][system]) == {"default"} for system in SYSTEMS)
@@ -133,3 +144,106 @@ def test_the_dev_shell_has_strace_on_linux_alone(flake: Flake) -> None:
         )
         assert ("strace" in names) == system.endswith("-linux")
         assert {"uv", "direnv", "python3"} <= set(names)
+
+
+def test_it_shows_the_templates_of_nixpy_init(flake: Flake) -> None:
+    shown = flake.nix("flake", "show", f"path:{flake.path}")["templates"]
+    assert {name: one["description"] for name, one in shown.items()} == {
+        **TEMPLATES,
+        "default": TEMPLATES["uv"],
+    }
+
+
+@pytest.mark.parametrize("name", [*TEMPLATES, None])
+def test_nix_flake_init_writes_what_nixpy_init_does(
+    name: str | None, flake: Flake, tmp_path: Path
+) -> None:
+    assert NIX is not None
+    # It takes no --override-input, and locks the flake that it takes the template from.
+    source = tmp_path / "source"
+    shutil.copytree(flake.path, source)
+    text = (source / "flake.nix").read_text()
+    nixpkgs = "github:NixOS/nixpkgs/nixpkgs-unstable"
+    assert text.count(nixpkgs) == 1
+    (source / "flake.nix").write_text(text.replace(nixpkgs, f"path:{flake.stub}"))
+    reference = f"path:{source}#{name}" if name else f"path:{source}"
+    place = tmp_path / "place"
+    place.mkdir()
+    done = subprocess.run(
+        [NIX, "flake", "init", "--template", reference],
+        env=flake.environ,
+        cwd=place,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    written = {
+        str(path.relative_to(place)): path.read_text()
+        for path in place.rglob("*")
+        if path.is_file()
+    }
+    assert written == read_template(name or "uv").files
+
+
+def configured(flake: Flake, module: str, system: str, said: str) -> Any:
+    """Evaluate a module, with what a user says in ``programs.direnv.nixpy``."""
+    shutil.copytree(MODULE_SYSTEM, flake.path.parent / "module-system", dirs_exist_ok=True)
+    evaluate = (
+        f"module: import {flake.path.parent}/module-system {{ inherit module;"
+        f' system = "{system}"; said.programs.direnv.nixpy = {said}; }}'
+    )
+    return flake.nix("eval", "--impure", f"path:{flake.path}#{module}.default", "--apply", evaluate)
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_the_modules_place_the_library_and_the_package(flake: Flake, system: str) -> None:
+    package = flake.evaluate(f"packages.{system}.default.outPath")
+    home = configured(flake, "homeManagerModules", system, "{ enable = true; }")
+    assert home["xdg"]["configFile"]["direnv/lib/nixpy.sh"] == {
+        "source": f"{package}/share/nixpy/direnvrc"
+    }
+    assert home["home"] == {"packages": [package], "sessionVariables": {}}
+    assert home["programs"]["direnv"]["enable"] is True
+    machine = configured(flake, "nixosModules", system, "{ enable = true; }")
+    assert machine["environment"] == {
+        "etc": {"direnv/lib/nixpy.sh": {"source": f"{package}/share/nixpy/direnvrc"}},
+        "systemPackages": [package],
+        "sessionVariables": {},
+    }
+    for module in ("homeManagerModules", "nixosModules"):
+        assert configured(flake, module, system, "{ }") == {}
+
+
+def test_the_settings_of_a_module_are_options_as_nixpy_reads_them(
+    flake: Flake, tmp_path: Path
+) -> None:
+    said = """{
+      enable = true;
+      package = "/nixpy";
+      settings = {
+        sync = "manual";
+        exact = true;
+        extras = [ "a" "b" ];
+        nix-options = [ "--impure" "--offline" ];
+        path = [ "bin" "scripts" ];
+        env = { A = "b c"; B = "d"; };
+        cuda = { "12.8" = [ "cu128" "more" ]; none = [ "cpu" ]; };
+      };
+    }"""
+    found = configured(flake, "homeManagerModules", SYSTEMS[0], said)
+    variables = found["home"]["sessionVariables"]
+    options = load_options(str(tmp_path), flags={}, environ=variables, files=DiskFiles())
+    assert (options.sync, options.exact, options.extras) == ("manual", True, ("a", "b"))
+    assert options.nix_options == ("--impure", "--offline")
+    assert options.path == ("bin", "scripts")
+    assert dict(options.env) == {"A": "b c", "B": "d"}
+    assert options.cuda == (("12.8", ("cu128", "more")), ("none", ("cpu",)))
+    assert all(one["assertion"] for one in found["assertions"])
+
+
+def test_a_setting_that_nixpy_does_not_have_is_said(flake: Flake) -> None:
+    said = '{ enable = true; settings = { snyc = "manual"; }; }'
+    (one,) = configured(flake, "nixosModules", SYSTEMS[0], said)["assertions"]
+    assert not one["assertion"]
+    assert "snyc" in one["message"]
