@@ -119,4 +119,4 @@ def _lasting_command(environ: Mapping[str, str]) -> list[str]:
 def _hint(environ: Mapping[str, str]) -> str:
     if find_program("direnv", environ.get("PATH", "")) is None:
         return "direnv is not on PATH: install it, and add its hook to your shell (direnv.net)."
-    return "In a project: echo 'use nixpy' >> .envrc && direnv allow"
+    return "In a project, or for a new one: nixpy init"

@@ -315,6 +315,25 @@ def test_a_person_may_replace_what_differs(empty: Project) -> None:
     assert "rich" in (empty.path / "main.py").read_text()
 
 
+@pytest.mark.network
+def test_the_quick_start_of_the_readme_takes_three_commands(bare_world: World) -> None:
+    root = Path(__file__).parents[2]
+    section = (root / "README.md").read_text().partition("## Quick start\n")[2]
+    commands = section.partition("```sh\n")[2].partition("```")[0].splitlines()
+    assert len(commands) == 3
+    # Only uv and direnv are there at first; nixpkgs cannot be had here.
+    (bare_world.home / "bin/nixpy").unlink()
+    installed = f"{bare_world.home}/.local/bin"
+    path = f"{installed}:{bare_world.environ['PATH']}"
+    bare_world.environ |= {"PATH": path, "XDG_BIN_HOME": installed, "NIXPY_FLAKE": "false"}
+    for command in commands:
+        bare_world.run("bash", "-c", command, cwd=root)
+    app = Project(bare_world.home / "app", bare_world)
+    entered = app.entered()
+    assert (entered.status, entered.said) == (0, []), entered.stderr
+    assert entered.environ["VIRTUAL_ENV"] == str(app.path / ".venv")
+
+
 # Projects from before nixpy.
 
 

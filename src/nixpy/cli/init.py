@@ -174,7 +174,8 @@ class Conversation:
         if has_flake and not os.path.exists(os.path.join(self.directory, "flake.lock")):
             self._later("nix flake lock", "pins nixpkgs, which libraries are taken from")
         library = library_path(self.environ)
-        if library and not os.path.lexists(library):
+        is_set_up = library is not None and os.path.exists(library)
+        if not is_set_up:
             self._later("nixpy setup", "teaches direnv `use nixpy`; once for all projects")
         is_allowed = False
         if direnv:
@@ -185,14 +186,17 @@ class Conversation:
             self._later("direnv allow", "once direnv is installed (direnv.net)")
         if not self.manner.with_sync:
             self._later("nixpy sync", "makes the environment, as the next cd does")
-        elif direnv and is_allowed:
+        elif direnv and is_allowed and is_set_up:
             self._step("nixpy sync", "makes the environment", partial(self._load, direnv))
         else:
             self._step("nixpy sync", "makes the environment", partial(self.sync, self.directory))
 
     def _load(self, direnv: str) -> None:
-        """Sync as the next cd would: with what the rest of the ``.envrc`` sets."""
-        argv = [direnv, "exec", self.directory, *self.command, "sync"]
+        """Sync as the next cd would: with what the rest of the ``.envrc`` sets.
+
+        What ``use nixpy`` says is shown; whether it has worked, ``nixpy status`` knows.
+        """
+        argv = [direnv, "exec", self.directory, *self.command, "status"]
         environ = {**self.environ, "PWD": self.directory}
         done = self.runner.follow(argv, cwd=self.directory, environ=environ, heard=self.show)
         if done.status:

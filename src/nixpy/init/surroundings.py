@@ -52,7 +52,7 @@ class Present(NamedTuple):
         conda_name: ``name`` in ``environment.yml``, or empty.
         installed: packages of an old virtual environment that no manifest names, pinned.
         python: the newest Python on PATH, as in ``3.12``; empty for none.
-        has_nix: whether Nix is installed.
+        has_nix: whether Nix is installed, and nobody said that it is not for nixpy.
         in_git: whether a git tree holds the directory.
     """
 
@@ -155,6 +155,8 @@ def _newest_python(environ: Mapping[str, str]) -> str:
 def _has_nix(environ: Mapping[str, str]) -> bool:
     from nixpy.nix.command import find_nix
 
+    if environ.get("NIXPY_FLAKE", "").lower() == "false":
+        return False  # It is, but not for nixpy.
     try:
         find_nix(environ)
     except ToolMissing:
