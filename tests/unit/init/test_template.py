@@ -9,7 +9,7 @@ import pytest
 import tomli
 
 from nixpy.init.template import CUDA, MANIFESTS, PYTHON, TEMPLATES, read_template, rendered
-from nixpy.options import OPTION_KEYS
+from nixpy.option_keys import OPTION_KEYS
 
 ROOT = Path(__file__).parents[3]
 FOLDERS = ROOT / "src/nixpy/templates"
