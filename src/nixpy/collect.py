@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from nixpy import cache
 from nixpy.directories import nixpy_directory
+from nixpy.jupyter.servers import is_alive, servers
 from nixpy.managers.foreign.exporter import exporter_key
 from nixpy.managers.foreign.tools import TOOLS
 from nixpy.marker import read_marker
@@ -50,7 +51,13 @@ def collect(environ: Mapping[str, str], *, dry_run: bool = False) -> list[Collec
     Raises:
         OSError: something of it cannot be removed.
     """
-    removed = [*_environments(environ), *_roots(environ), *_logs(environ), *_exports(environ)]
+    removed = [
+        *_environments(environ),
+        *_roots(environ),
+        *_logs(environ),
+        *_exports(environ),
+        *_servers(environ),
+    ]
     top = nixpy_directory("cache", environ)
     for directory, holder in list(_holders(top)):
         if not os.path.isdir(directory):
@@ -108,6 +115,14 @@ def _logs(environ: Mapping[str, str]) -> Iterator[Collected]:
             prefix = os.fsdecode(file.readline()).rstrip("\n")
         if not os.path.isdir(prefix):
             yield Collected(path, f"{prefix} is gone")
+
+
+def _servers(environ: Mapping[str, str]) -> Iterator[Collected]:
+    """Yield what is known of Jupyter servers that have ended, and whose project is gone."""
+    state = nixpy_directory("state", environ)
+    for path, server in servers(state) if state else ():
+        if not os.path.isdir(server.project) and not is_alive(server):
+            yield Collected(path, f"{server.project} is gone")
 
 
 def _exports(environ: Mapping[str, str]) -> Iterator[Collected]:

@@ -13,6 +13,7 @@ from nixpy import cache
 from nixpy.collect import collect, entries
 from nixpy.environment import Environment
 from nixpy.inputs import observe_root
+from nixpy.jupyter.servers import Server, server_directory, write_server
 from nixpy.logs import log_path, open_log
 from nixpy.managers.foreign.exporter import exporter_key
 from nixpy.marker import Marker, write_marker
@@ -156,3 +157,23 @@ def test_exports_and_exporters_of_long_ago_are_removed(
     removed = {one.path for one in collect(places)}
     assert removed == {str(path) for path in gone}
     assert all(path.exists() for path in kept)
+
+
+def test_a_server_that_has_ended_goes_with_its_project(
+    tmp_path: Path, places: dict[str, str]
+) -> None:
+    state = str(tmp_path / "state/nixpy")
+    found = {}
+    for name, is_there in (("gone", False), ("stays", True)):
+        project = tmp_path / name
+        if is_there:
+            project.mkdir()
+        nobody = 2**22 + 1
+        found[name] = server_directory(state, str(project))
+        os.makedirs(found[name], 0o700)
+        server = Server(str(project), "lab", nobody, "1", nobody, "1", "", 1, "", "")
+        write_server(found[name], server)
+    removed = collect(places)
+    assert [(one.path, one.why) for one in removed] == [(found["gone"], f"{tmp_path}/gone is gone")]
+    assert not os.path.exists(found["gone"])
+    assert os.path.exists(found["stays"])
