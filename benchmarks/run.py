@@ -469,6 +469,49 @@ def commands(workshop: Workshop, rounds: int) -> Group:
     )
 
 
+LAUNCHER = "import sys\n"
+"""What stands for ipykernel: its own start would hide what comes before it."""
+
+
+def kernels(workshop: Workshop, rounds: int) -> Group:
+    """What resolving the environment adds to the start of a kernel."""
+    path = ten_inputs(workshop, "kernels")
+    nixpy, environ = workshop.program("nixpy"), workshop.environ
+    workshop.run("nixpy", "sync", cwd=path)
+    site = next(path.glob(".venv/lib/python*/site-packages"))
+    info = site / "ipykernel-7.0.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: ipykernel\nVersion: 7.0.0\n")
+    (site / "ipykernel").mkdir()
+    (site / "ipykernel/__init__.py").touch()
+    (site / "ipykernel_launcher.py").write_text(LAUNCHER)
+    workshop.run("nixpy", "sync", cwd=path)
+    python = str(path / ".venv/bin/python")
+    connection = ("-f", str(path / "connection.json"))
+    start, run = (
+        "`python -I -c pass`, beside kernels",
+        "`nixpy run -- python -m ipykernel_launcher`",
+    )
+    direct, ours = "`python -m ipykernel_launcher` of a stub", "`nixpy kernel start` of the same"
+    launch = ("-m", "ipykernel_launcher", *connection)
+    return Group(
+        (
+            Subject(start, (workshop.interpreter, "-I", "-c", "pass"), path, environ),
+            Subject(direct, (python, *launch), path, environ),
+            Subject(run, (nixpy, "run", "--", "python", *launch), path, environ),
+            Subject(
+                ours, (nixpy, "kernel", "start", "--project", str(path), *connection), path, environ
+            ),
+        ),
+        (
+            Comparison(ours, direct),
+            # The bound of `nixpy run`, which runs nothing there, and a whole Python here.
+            Comparison(ours, run, 1.05),
+        ),
+        rounds,
+    )
+
+
 DIAGNOSED = 300
 """Distributions of the environment that the doctor looks at."""
 
@@ -714,6 +757,7 @@ def main() -> int:
             (large_entries, 1.0, True),
             (other_ways, 0.2, False),
             (commands, 0.5, False),
+            (kernels, 0.3, False),
             (diagnoses, 0.1, False),
             (syncs, 0.3, False),
             (dev_shells, 0.3, True),

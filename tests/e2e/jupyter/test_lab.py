@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -73,6 +74,22 @@ def test_a_lab_that_uv_runs_has_the_project_s_kernel(
     assert status(jupyter, project)["running"] is False
     assert not list(project.path.glob("*.ipynb"))
     assert not list(project.path.glob(".venv/lib/*/site-packages/jupyterlab"))
+
+
+def test_an_envrc_may_start_it_and_direnv_does_not_wait(project: Project) -> None:
+    if shutil.which("direnv") is None:
+        pytest.skip("direnv is not installed")
+    project.world.setup()
+    flags = " ".join(AS_ROOT)
+    project.write(".envrc", f"use nixpy\nnixpy lab start --app server {flags} >/dev/null\n")
+    project.allow()
+    entered = project.entered()
+    assert entered.status == 0, entered.stderr
+    assert entered.environ["VIRTUAL_ENV"] == str(project.path / ".venv")
+    assert json.loads(project.nixpy("lab", "status", "--json").stdout)["running"] is True
+    again = project.entered()
+    assert again.status == 0
+    assert "started" not in again.stderr
 
 
 def test_starting_twice_answers_with_the_one_that_runs(jupyter: Jupyter, project: Project) -> None:

@@ -192,6 +192,42 @@ def test_the_scope_rpath_patches_files_and_gives_them_back(project: Project) -> 
     assert python(project, {}, "-c", IMPORT) == "42"
 
 
+@pytest.mark.network
+@pytest.mark.parametrize("scope", ["shell", "python"])
+def test_a_kernel_finds_them(project: Project, scope: str, tmp_path: Path) -> None:
+    """The kernel is started by a server that knows nothing of the project's variables."""
+    pytest.importorskip("jupyter_client")
+    from jupyter_client.kernelspec import KernelSpecManager
+    from jupyter_client.manager import KernelManager
+
+    project.write(".envrc", f"use nixpy --library-scope {scope}\n")
+    project.allow()
+    assert project.entered().status == 0
+    name = json.loads(project.nixpy("kernel", "install", "--json").stdout)["name"]
+    kernels = Path(project.world.environ["XDG_DATA_HOME"]) / "jupyter/kernels"
+    specs = KernelSpecManager(kernel_dirs=[str(kernels)], ensure_native_kernel=False)
+    file = str(tmp_path / "connection.json")
+    manager = KernelManager(kernel_name=name, kernel_spec_manager=specs, connection_file=file)
+    manager.start_kernel(cwd=str(tmp_path), env=project.world.environ)
+    client = manager.blocking_client()
+    client.start_channels()
+    said: list[str] = []
+    try:
+        client.wait_for_ready(timeout=60)
+        client.execute_interactive(
+            "import os, native; print(native.answer, os.environ.get('LD_LIBRARY_PATH'))",
+            output_hook=lambda message: said.append(message["content"].get("text", "")),
+            timeout=60,
+        )
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+        client.context.destroy(linger=0)
+    answer, farm = "".join(said).split()
+    assert answer == "42"
+    assert (farm != "None") == (scope == "shell")
+
+
 def in_cache(project: Project) -> list[Path]:
     """The extension modules that uv keeps."""
     return list(Path(project.world.environ["UV_CACHE_DIR"]).rglob("_native.so"))
