@@ -410,6 +410,26 @@ def test_a_project_whose_packages_somebody_installed_by_hand(empty: Project) -> 
 
 
 @pytest.mark.network
+def test_what_was_installed_beside_the_requirements_is_named(empty: Project) -> None:
+    Old(empty, "layout python\n", requirements_dot_txt="iniconfig==2.0.0\n")
+    pip = ("python", "-m", "pip", "install", "-q", "--disable-pip-version-check")
+    run(empty, empty.entered(), *pip, "iniconfig==2.0.0", "six==1.16.0")
+    done = init(empty, "--yes")
+    assert "has what no manifest names: six==1.16.0;" in done.stderr
+
+
+def test_bytes_of_no_encoding_stay_as_they_are(empty: Project) -> None:
+    old = b"export A='\xff\xfe'\r\nuse flake\nconda activate \"\xff$A\"\n"
+    empty.write(".envrc", old)
+    for flags in (("--dry-run",), ("--yes", "--no-sync", "--no-nix")):
+        done = empty.world.run("nixpy", "init", *flags, cwd=empty.path)
+        assert "Traceback" not in done.stderr
+    assert (empty.path / ".envrc.before-nixpy").read_bytes() == old
+    new = (empty.path / ".envrc").read_bytes()
+    assert new == b"export A='\xff\xfe'\r\nuse nixpy\nconda activate \"\xff$A\"\n"
+
+
+@pytest.mark.network
 def test_a_project_that_syncs_with_uv_and_activates(empty: Project) -> None:
     envrc = """\
 export UV_LINK_MODE=copy

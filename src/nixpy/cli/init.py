@@ -15,7 +15,7 @@ from nixpy.direnv import library_path
 from nixpy.errors import NixpyError, UsageError
 from nixpy.files import DiskFiles
 from nixpy.init.planning import Kind, Plan, Wishes, plan, template_for
-from nixpy.init.surroundings import look_around
+from nixpy.init.surroundings import look_around, old_environments
 from nixpy.init.template import TEMPLATES
 from nixpy.init.writing import back_up, write
 from nixpy.process import find_program
@@ -85,6 +85,7 @@ class Conversation:
     written: dict[str, str] = field(default_factory=dict)
     steps: list[dict[str, str]] = field(default_factory=list)
     backup: str | None = None
+    remarks: list[str] = field(default_factory=list)
     failed: bool = False
 
     def hold(self) -> dict[str, Any]:
@@ -168,10 +169,12 @@ class Conversation:
         path = self.environ.get("PATH", "")
         direnv, git = find_program("direnv", path), find_program("git", path)
         has_flake = os.path.exists(os.path.join(self.directory, "flake.nix"))
-        if has_flake and git and self._look().in_git and not self._is_tracked(git):
+        present = self._look()
+        if has_flake and git and present.in_git and not self._is_tracked(git):
             add = partial(self._run, git, "add", "--intent-to-add", "--", "flake.nix")
             self._step("git add --intent-to-add flake.nix", "Nix sees tracked files alone", add)
-        if has_flake and not os.path.exists(os.path.join(self.directory, "flake.lock")):
+        has_lock = os.path.exists(os.path.join(self.directory, "flake.lock"))
+        if has_flake and present.has_nix and not has_lock:
             self._later("nix flake lock", "pins nixpkgs, which libraries are taken from")
         library = library_path(self.environ)
         is_set_up = library is not None and os.path.exists(library)
@@ -190,6 +193,26 @@ class Conversation:
             self._step("nixpy sync", "makes the environment", partial(self._load, direnv))
         else:
             self._step("nixpy sync", "makes the environment", partial(self.sync, self.directory))
+
+        self._compare_environments()
+
+    def _compare_environments(self) -> None:
+        """Say what an environment from before has that the new one has not."""
+        found = old_environments(self.directory)
+        new = found.pop(".venv", None)
+        if new is None or self.backup is None:
+            return
+        for place, pins in found.items():
+            missing = [pin for name, pin in sorted(pins.items()) if name not in new]
+            if missing:
+                self._remark(
+                    f"{place} has what no manifest names: {' '.join(missing)}; "
+                    "add it to one, or `uv pip install` it"
+                )
+
+    def _remark(self, text: str) -> None:
+        self.remarks.append(text)
+        self.tell(text)
 
     def _load(self, direnv: str) -> None:
         """Sync as the next cd would: with what the rest of the ``.envrc`` sets.
@@ -259,7 +282,7 @@ class Conversation:
                 }
                 for one in planned.files
             ],
-            "remarks": list(planned.remarks),
+            "remarks": [*planned.remarks, *self.remarks],
             "envrc": None
             if translation is None
             else {

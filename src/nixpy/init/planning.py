@@ -8,7 +8,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 from nixpy.errors import UsageError
-from nixpy.init.replaced import Surroundings
+from nixpy.init.replacement import Surroundings
 from nixpy.init.template import MANIFESTS, PYTHON, read_template, rendered
 from nixpy.init.translation import says_nixpy, translate
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from nixpy.files import Files
     from nixpy.process import Runner
 
-__all__ = ["Present", "look_around"]
+__all__ = ["Present", "look_around", "old_environments"]
 
 _MANIFESTS = (
     *("uv.lock", "pylock.toml", *CONDA_LOCKS, PIXI_LOCK, *CONDA_MANIFESTS, *FOREIGN_LOCKS),
@@ -98,7 +98,7 @@ def look_around(
         manifests,
         (pyproject.requires_python if pyproject else None) or "",
         _conda_name(directory, names, files),
-        () if manifests else tuple(_installed(directory, names)),
+        () if manifests else tuple(_installed(directory)),
         _newest_python(environ),
         _has_nix(environ),
         _in_git(directory, environ, runner),
@@ -114,20 +114,29 @@ def _conda_name(directory: str, names: frozenset[str], files: Files) -> str:
     return ""
 
 
-def _installed(directory: str, names: frozenset[str]) -> list[str]:
-    """Return what an old virtual environment holds: what somebody installed by hand."""
+def old_environments(directory: str) -> dict[str, dict[str, str]]:
+    """Return what the virtual environments there hold, by their places: pins by names."""
+    names = os.listdir(directory) if os.path.isdir(directory) else []
     places = [name for name in sorted(names) if _OLD_ENVIRONMENTS.fullmatch(name)]
     direnv = os.path.join(directory, ".direnv")
     if os.path.isdir(direnv):
         places += [f".direnv/{one}" for one in sorted(os.listdir(direnv)) if "python" in one]
-    found: dict[str, str] = {}
+    found = {}
     for place in places:
-        library = os.path.join(directory, place, "lib")
-        if not os.path.isfile(os.path.join(directory, place, "pyvenv.cfg")):
-            continue
-        for version in os.listdir(library) if os.path.isdir(library) else ():
-            for name, pin in _distributions(os.path.join(library, version, "site-packages")):
-                found.setdefault(name, pin)
+        path = os.path.join(directory, place)
+        if os.path.isfile(os.path.join(path, "pyvenv.cfg")):
+            library = os.path.join(path, "lib")
+            versions = sorted(os.listdir(library)) if os.path.isdir(library) else []
+            sites = (os.path.join(library, one, "site-packages") for one in versions)
+            found[place] = dict(pair for site in sites for pair in _distributions(site))
+    return found
+
+
+def _installed(directory: str) -> list[str]:
+    """Return what an old virtual environment holds: what somebody installed by hand."""
+    found: dict[str, str] = {}
+    for pins in old_environments(directory).values():
+        found = {**pins, **found}
     return [found[name] for name in sorted(found)]
 
 

@@ -15,13 +15,14 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 from nixpy.init.bash_commands import chunks, is_assignment
-from nixpy.init.replaced import Surroundings, concerns_environments, replaced, variables_set
+from nixpy.init.replaced import concerns_environments, replaced, variables_set
+from nixpy.init.replacement import Surroundings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from nixpy.init.bash_commands import Chunk
-    from nixpy.init.replaced import Replaced
+    from nixpy.init.replacement import Replaced
 
 __all__ = ["Fate", "Line", "Translation", "says_nixpy", "translate"]
 

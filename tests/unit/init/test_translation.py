@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from nixpy.cli.init import bash_reads
 from nixpy.flags import parse_flags
-from nixpy.init.replaced import Surroundings
+from nixpy.init.replacement import Surroundings
 from nixpy.init.translation import REFUSED, Fate, Translation, translate
 from nixpy.process import SystemRunner
 
