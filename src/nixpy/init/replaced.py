@@ -83,7 +83,8 @@ def variables_set(command: Sequence[str]) -> list[str]:
 
 
 def _variables(words: Sequence[str]) -> Replaced | None:
-    given = [word for word in words if word[:1] != "-" and word not in {"export", "unset"}]
+    declares = words[0] in {"export", "unset", "declare", "typeset"}
+    given = [word for word in words[declares:] if word[:1] != "-"]
     values = {word.partition("=")[0].rstrip("+"): word.partition("=")[2] for word in given}
     ours = OF_ENVIRONMENTS & set(values)
     if set(values) <= {"__conda_setup", "__mamba_setup"} and values:
@@ -101,11 +102,16 @@ def _variables(words: Sequence[str]) -> Replaced | None:
         return Replaced("nixpy keeps them apart", is_hook=True)
     if ours & {"LD_LIBRARY_PATH", "NIX_LD_LIBRARY_PATH"}:
         return Replaced("nixpy supplies the libraries that packages miss: `nixpy libs`")
+    if "VIRTUAL_ENV" in ours and _OF_ITS_TOOL.match(values["VIRTUAL_ENV"].strip("\"'")):
+        return Replaced("what its lock pins is installed by uv")
     if "VIRTUAL_ENV" in ours and values["VIRTUAL_ENV"]:
         return virtual_environment(values["VIRTUAL_ENV"])
     return Replaced("nixpy sets it", activates=True)
 
 
+_OF_ITS_TOOL = re.compile(
+    r"\$\((?:poetry env info (?:-p|--path)|pipenv --venv|pdm venv --path)\b[^;&|]*\)$"
+)
 _ADDS_CONDA = re.compile(r"[\w/.${}~-]*(?:conda|mamba|miniforge)[\w.-]*/(?:cond)?bin:\$\{?PATH\}?")
 
 
