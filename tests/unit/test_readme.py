@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from nixpy.cli import kernel, lab  # noqa: F401 - each adds its commands
 from nixpy.cli.commands import cli
 from nixpy.option_keys import OPTION_KEYS, OptionKey
 from nixpy.shells import SHELLS

@@ -29,9 +29,6 @@ def main(argv: list[str] | None = None) -> int:
             from nixpy.jupyter.start import start
 
             return start(arguments[2:])
-        # Each adds its group of commands.
-        import nixpy.cli.kernel
-        import nixpy.cli.lab  # noqa: F401
         from nixpy.cli.commands import run_command
 
         return run_command(arguments)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import sys
 from typing import TYPE_CHECKING, Any
@@ -11,26 +10,39 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nixpy.activation import RESTORE, activation, base_environment, deactivation
-from nixpy.cli import reports
+from nixpy.cli import doctor, kernel, lab, reports  # noqa: F401 - each adds its group
 from nixpy.cli.fast import with_watches
+from nixpy.cli.shared import (
+    FLAGS,
+    Command,
+    accept,
+    cli,
+    examples,
+    find,
+    flags_argument,
+    json_option,
+    make_resolver,
+    print_json,
+    project_option,
+    show,
+    tell,
+    tell_error,
+    write,
+)
 from nixpy.direnv import WATCHES, watches_after
-from nixpy.errors import DevShellFailed, LibrariesFailed, NixpyError, UsageError
-from nixpy.flags import STRICT, parse_flags
+from nixpy.errors import NixpyError, UsageError
+from nixpy.flags import parse_flags
 from nixpy.freshness import revalidated, watched_paths
-from nixpy.option_keys import OPTION_KEYS
 from nixpy.process import SystemRunner
 from nixpy.project import Project, current_directory, find_project
-from nixpy.resolver import Resolver
 from nixpy.shells import SHELLS, render
 from nixpy.shells.bash import quote
-from nixpy.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nixpy.doctor.examination import Examination
-    from nixpy.doctor.finding import Finding
-    from nixpy.resolver import Resolution
+    from nixpy.resolver import Resolver
+
 
 __all__ = ["cli", "run_command"]
 
@@ -64,108 +76,9 @@ def run_command(arguments: list[str]) -> int:
     return result if isinstance(result, int) else 0
 
 
-def tell(line: str) -> None:
-    """Say one line to the user."""
-    sys.stderr.buffer.write(os.fsencode(f"nixpy: {line}\n"))
-    sys.stderr.buffer.flush()
-
-
-def show(piece: bytes) -> None:
-    """Show what a program of the user's prints."""
-    sys.stderr.buffer.write(piece)
-    sys.stderr.buffer.flush()
-
-
-def tell_error(error: NixpyError) -> None:
-    """Say what happened, where, and what to do next."""
-    for line in str(error).splitlines():
-        tell(line)
-
-
-class _WithExamples:
-    """What keeps the lines of an epilog, the examples."""
-
-    epilog: str | None
-
-    def format_epilog(self, _: click.Context, formatter: click.HelpFormatter) -> None:
-        if self.epilog:
-            formatter.write("\n" + self.epilog.strip("\n") + "\n")
-
-
-class _Command(_WithExamples, click.Command):
-    """A command whose epilog, the examples, keeps its lines."""
-
-
-class _Group(_WithExamples, click.Group):
-    """A group of the same."""
-
-
-def _examples(*lines: str, options: bool = False) -> str:
-    text = "Examples:\n" + "\n".join(f"  {line}" for line in lines)
-    if options:
-        width = max(len(key.flag) for key in OPTION_KEYS)
-        flags = "\n".join(f"  {key.flag:<{width}}  {key.help}" for key in OPTION_KEYS)
-        text += f"\n\n  {STRICT:<{width}}  Fail where the last good environment would serve."
-        text += f"\n\nFlags (also NIXPY_… variables and keys of [tool.nixpy]):\n{flags}"
-    return text
-
-
-FLAGS: dict[str, Any] = {
-    "context_settings": {"ignore_unknown_options": True, "allow_interspersed_args": True},
-    "cls": _Command,
-}
-_flags = click.argument("flags", nargs=-1, type=click.UNPROCESSED)
-_project = click.option(
-    "--project", "directory", type=click.Path(exists=True, file_okay=False), help="The project."
-)
-_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, by a versioned schema.")
-
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="nixpy")
-def cli() -> None:
-    """Python environments under direnv that load instantly, stay correct and explain themselves.
-
-    In an .envrc: `use nixpy`. Run `nixpy setup` once to teach direnv that line.
-    """
-
-
-def _find(directory: str | None, flags: Sequence[str]) -> tuple[Project, dict[str, object]]:
-    try:
-        start = os.path.abspath(directory) if directory else current_directory(os.environ)
-    except OSError:
-        raise UsageError("the working directory is gone", next="cd to one that exists.") from None
-    project = Project.at(start) if directory else find_project(start)
-    if directory and not flags:
-        project = find_project(start)
-    if flags:
-        project = project._replace(arguments=tuple(flags))
-    return project, parse_flags(project.arguments)
-
-
-def _resolver() -> Resolver:
-    return Resolver(environ=os.environ, report=tell, show=show)
-
-
-def _check(resolution: Resolution) -> None:
-    """Say that an environment is not today's; fail where there is none, or none older may serve."""
-    error = resolution.error
-    if error is None:
-        return
-    if STRICT in resolution.project.arguments or resolution.environment is None:
-        raise error
-    if isinstance(error, DevShellFailed):
-        kept = "the last good dev shell stays in force"
-        tell(f"{kept if resolution.has_dev_shell else 'no dev shell'}: {resolution.stale}")
-    elif isinstance(error, LibrariesFailed):
-        tell(f"libraries that packages miss are not all supplied: {resolution.stale}")
-    else:
-        tell(f"the last good environment stays in force: {resolution.stale}")
-
-
 @cli.command(
     **FLAGS,
-    epilog=_examples(
+    epilog=examples(
         'eval "$(nixpy export bash)"',
         "nixpy export fish | source",
         "nixpy export json --project ~/src/app",
@@ -174,49 +87,49 @@ def _check(resolution: Resolution) -> None:
 )
 @click.argument("shell", type=click.Choice(SHELLS))
 @click.option("--direnv", hidden=True)
-@_project
-@_flags
+@project_option
+@flags_argument
 def export(shell: str, direnv: str | None, directory: str | None, flags: tuple[str, ...]) -> None:
     """Print what enters the environment, for a shell to evaluate."""
     if direnv:
         _export_to_direnv(direnv, directory, flags)
         return
-    project, values = _find(directory, flags)
-    resolution = _resolver().resolve(project, values)
-    _check(resolution)
+    project, values = find(directory, flags)
+    resolution = make_resolver().resolve(project, values)
+    accept(resolution)
     assert resolution.environment is not None
     if shell == "github":
         reports.write_github(resolution.environment, os.environ)
         return
     operations = activation(resolution.environment, os.environ)
-    _write(_rendered(shell, operations))
+    write(_rendered(shell, operations))
 
 
 def _export_to_direnv(direnv: str, directory: str | None, flags: tuple[str, ...]) -> None:
     here = os.path.abspath(directory) if directory else current_directory(os.environ)
     project = Project.at(here, flags)
-    resolver = _resolver()
+    resolver = make_resolver()
     for _ in range(MOST_ATTEMPTS):
         try:
             values = parse_flags(flags)
         except NixpyError:
-            _write(_watch_export(direnv, (f"{here}/.envrc",)))
+            write(_watch_export(direnv, (f"{here}/.envrc",)))
             raise
         resolution = resolver.resolve(project, values)
         entry = resolver.read_entry(project)
         if resolution.error or entry is None:
             paths = watched_paths(resolution.inputs, resolution.prefix, project.root)
-            _write(_watch_export(direnv, paths))
+            write(_watch_export(direnv, paths))
             break
         after = with_watches(project, entry, direnv, os.environ)
         # direnv noted the times of now: what was edited since we looked would go unnoticed.
         if revalidated(entry, project.root, resolver.environ):
             if after is not None:
-                _write(f"export {WATCHES}={quote(after)}\n")
+                write(f"export {WATCHES}={quote(after)}\n")
             break
-    _check(resolution)
+    accept(resolution)
     assert resolution.environment is not None
-    _write(_rendered("bash", resolution.environment.operations))
+    write(_rendered("bash", resolution.environment.operations))
 
 
 def _watch_export(direnv: str, paths: Sequence[str]) -> str:
@@ -231,12 +144,7 @@ def _rendered(shell: str, operations: Sequence[Any]) -> str:
         raise UsageError(str(error), where=shell, next="Use another shell or rename.") from None
 
 
-def _write(text: str) -> None:
-    sys.stdout.buffer.write(os.fsencode(text))
-    sys.stdout.buffer.flush()
-
-
-@cli.command(cls=_Command, epilog=_examples('eval "$(nixpy deactivate bash)"'))
+@cli.command(cls=Command, epilog=examples('eval "$(nixpy deactivate bash)"'))
 @click.argument("shell", type=click.Choice(SHELLS[:7]))
 def deactivate(shell: str) -> None:
     """Print what leaves the environment that `export` entered."""
@@ -245,14 +153,14 @@ def deactivate(shell: str) -> None:
             "no environment was entered by `nixpy export`",
             next="One that direnv loaded is left by leaving its directory.",
         )
-    _write(_rendered(shell, deactivation(os.environ)))
+    write(_rendered(shell, deactivation(os.environ)))
 
 
 @cli.command(
-    **FLAGS, epilog=_examples("nixpy run -- pytest -x", "nixpy run --extras gpu -- python train.py")
+    **FLAGS, epilog=examples("nixpy run -- pytest -x", "nixpy run --extras gpu -- python train.py")
 )
-@_project
-@_flags
+@project_option
+@flags_argument
 @click.pass_obj
 def run(command: list[str] | None, directory: str | None, flags: tuple[str, ...]) -> int:
     """Run a command in the environment."""
@@ -265,18 +173,18 @@ def run(command: list[str] | None, directory: str | None, flags: tuple[str, ...]
     return _execute(command, directory, flags)
 
 
-@cli.command(**FLAGS, epilog=_examples("nixpy shell", "nixpy shell --project ../other"))
-@_project
-@_flags
+@cli.command(**FLAGS, epilog=examples("nixpy shell", "nixpy shell --project ../other"))
+@project_option
+@flags_argument
 def shell(directory: str | None, flags: tuple[str, ...]) -> int:
     """Start your shell in the environment; leave it with `exit`."""
     return _execute([os.environ.get("SHELL", "/bin/sh")], directory, flags)
 
 
 def _execute(command: list[str], directory: str | None, flags: tuple[str, ...]) -> int:
-    project, values = _find(directory, flags)
-    resolution = _resolver().resolve(project, values)
-    _check(resolution)
+    project, values = find(directory, flags)
+    resolution = make_resolver().resolve(project, values)
+    accept(resolution)
     assert resolution.environment is not None
     environ = resolution.environment.apply(base_environment(os.environ))
     try:
@@ -290,57 +198,57 @@ def _execute(command: list[str], directory: str | None, flags: tuple[str, ...]) 
 
 
 @cli.command(
-    **FLAGS, epilog=_examples("nixpy sync", "nixpy sync --force", "nixpy sync --lock locked")
+    **FLAGS, epilog=examples("nixpy sync", "nixpy sync --force", "nixpy sync --lock locked")
 )
-@_project
-@_json
+@project_option
+@json_option
 @click.option("--force", is_flag=True, help="Run the manager, whatever is known.")
-@_flags
+@flags_argument
 def sync(directory: str | None, as_json: bool, force: bool, flags: tuple[str, ...]) -> None:
     """Bring the environment up to date, and say what stood in the way."""
-    project, values = _find(directory, flags)
-    resolver = _resolver()
+    project, values = find(directory, flags)
+    resolver = make_resolver()
     resolution = resolver.resolve(project, values, sync="always" if force else "asked")
     if resolution.error:
         raise resolution.error
     if as_json:
-        _print_json("sync", reports.resolution_report(resolution))
+        print_json("sync", reports.resolution_report(resolution))
     elif not resolution.synced:
         tell("already in sync")
 
 
 @cli.command(
     **FLAGS,
-    epilog=_examples("nixpy explain", "nixpy explain --all-rules", "nixpy explain --json"),
+    epilog=examples("nixpy explain", "nixpy explain --all-rules", "nixpy explain --json"),
 )
 @click.option("--all-rules", is_flag=True, help="Say of every rule whether it holds, and why.")
-@_project
-@_json
-@_flags
+@project_option
+@json_option
+@flags_argument
 def explain(all_rules: bool, directory: str | None, as_json: bool, flags: tuple[str, ...]) -> None:
     """Say what was decided and why, by which files, and what changed since."""
-    project, values = _find(directory, flags)
-    resolver = _resolver()
+    project, values = find(directory, flags)
+    resolver = make_resolver()
     rules = reports.rules(resolver, project, values) if all_rules else None
     if rules and not as_json:
         reports.print_rules(rules)
     report = reports.explanation(resolver, project, values)
     if as_json:
-        _print_json("explain", {**report, **({} if rules is None else {"rules": rules})})
+        print_json("explain", {**report, **({} if rules is None else {"rules": rules})})
     else:
         reports.print_explanation(report)
 
 
-@cli.command(**FLAGS, epilog=_examples("nixpy status", "nixpy status --json"))
-@_project
-@_json
-@_flags
+@cli.command(**FLAGS, epilog=examples("nixpy status", "nixpy status --json"))
+@project_option
+@json_option
+@flags_argument
 def status(directory: str | None, as_json: bool, flags: tuple[str, ...]) -> int:
     """Say in one line whether the environment is in order; exit 1 if it is not."""
-    project, values = _find(directory, flags)
-    report = reports.state(_resolver(), project, values)
+    project, values = find(directory, flags)
+    report = reports.state(make_resolver(), project, values)
     if as_json:
-        _print_json("status", report)
+        print_json("status", report)
     else:
         click.echo(f"{report['state']}: {report['detail']}")
     return 0 if report["state"] == "fresh" else 1
@@ -348,14 +256,14 @@ def status(directory: str | None, as_json: bool, flags: tuple[str, ...]) -> int:
 
 @cli.command(
     **FLAGS,
-    epilog=_examples("nixpy libs", "nixpy libs --missing", "nixpy libs --nix"),
+    epilog=examples("nixpy libs", "nixpy libs --missing", "nixpy libs --nix"),
 )
 @click.option("--missing", is_flag=True, help="Only what is missing.")
 @click.option("--nix", "as_nix", is_flag=True, help="The line for a flake that supplies it.")
 @click.option("--restore", is_flag=True, help="Make files what they were before any library-scope.")
-@_project
-@_json
-@_flags
+@project_option
+@json_option
+@flags_argument
 def libs(
     missing: bool,
     as_nix: bool,
@@ -370,8 +278,8 @@ def libs(
     """
     from nixpy.cli import libs as report_of
 
-    project, values = _find(directory, flags)
-    resolver = _resolver()
+    project, values = find(directory, flags)
+    resolver = make_resolver()
     if restore:
         return _restore(resolver, report_of.prefix_of(resolver, project, values))
     report = report_of.libraries(resolver, project, values)
@@ -379,7 +287,7 @@ def libs(
     if missing:
         report["needs"] = [one for one in report["needs"] if one["found"] is None]
     if as_json:
-        _print_json("libs", report)
+        print_json("libs", report)
     elif as_nix:
         report_of.print_shell_line(report)
     else:
@@ -398,17 +306,17 @@ def _restore(resolver: Resolver, prefix: str) -> int:
     return 0
 
 
-@cli.command(cls=_Command, epilog=_examples("nixpy setup", "nixpy setup --check"))
+@cli.command(cls=Command, epilog=examples("nixpy setup", "nixpy setup --check"))
 @click.option("--check", is_flag=True, help="Change nothing; exit 1 if something is to be done.")
 @click.option("--remove", is_flag=True, help="Take the library out again.")
-@_json
+@json_option
 def setup(check: bool, remove: bool, as_json: bool) -> int:
     """Teach direnv `use nixpy`: install the library where direnv looks for it."""
     from nixpy.setup import install
 
     report = install(os.environ, check=check, remove=remove)
     if as_json:
-        _print_json("setup", report._asdict())
+        print_json("setup", report._asdict())
     else:
         click.echo(f"{report.path}: {report.did}")
         if report.hint:
@@ -417,8 +325,8 @@ def setup(check: bool, remove: bool, as_json: bool) -> int:
 
 
 @cli.command(
-    cls=_Command,
-    epilog=_examples(
+    cls=Command,
+    epilog=examples(
         "nixpy init",
         "nixpy init --dry-run",
         "nixpy init app --template ml --yes",
@@ -432,7 +340,7 @@ def setup(check: bool, remove: bool, as_json: bool) -> int:
 @click.option("--yes", is_flag=True, help="Do all that loses nothing, without asking.")
 @click.option("--dry-run", is_flag=True, help="Say what would be written, and write nothing.")
 @click.option("--no-sync", is_flag=True, help="Leave the first sync to the next cd.")
-@_json
+@json_option
 def init(
     directory: str | None,
     template: str | None,
@@ -477,38 +385,38 @@ def init(
     )
     report = conversation.hold()
     if as_json:
-        _print_json("init", report)
+        print_json("init", report)
     return 1 if conversation.failed else 0
 
 
 def _first_sync(directory: str) -> None:
     project = find_project(directory)
-    resolution = _resolver().resolve(project, parse_flags(project.arguments), sync="asked")
+    resolution = make_resolver().resolve(project, parse_flags(project.arguments), sync="asked")
     if resolution.error:
         raise resolution.error
 
 
-@cli.command("list", cls=_Command, epilog=_examples("nixpy list", "nixpy list --json"))
-@_json
+@cli.command("list", cls=Command, epilog=examples("nixpy list", "nixpy list --json"))
+@json_option
 def list_(as_json: bool) -> None:
     """List the projects that nixpy keeps entries for."""
-    entries = reports.entries(_resolver())
+    entries = reports.entries(make_resolver())
     if as_json:
-        _print_json("list", {"entries": entries})
+        print_json("list", {"entries": entries})
     else:
         reports.print_entries(entries)
 
 
-@cli.command(cls=_Command, epilog=_examples("nixpy gc --dry-run", "nixpy gc"))
+@cli.command(cls=Command, epilog=examples("nixpy gc --dry-run", "nixpy gc"))
 @click.option("--dry-run", is_flag=True, help="Say what would go, and remove nothing.")
-@_json
+@json_option
 def gc(dry_run: bool, as_json: bool) -> None:
     """Remove what belongs to projects that are gone: entries, logs, central environments."""
     from nixpy.collect import collect
 
     removed = collect(os.environ, dry_run=dry_run)
     if as_json:
-        _print_json("gc", {"dry_run": dry_run, "removed": [one._asdict() for one in removed]})
+        print_json("gc", {"dry_run": dry_run, "removed": [one._asdict() for one in removed]})
         return
     for one in removed:
         click.echo(f"{'would remove' if dry_run else 'removed'} {one.path} ({one.why})")
@@ -516,109 +424,7 @@ def gc(dry_run: bool, as_json: bool) -> None:
         click.echo("nothing to remove")
 
 
-@cli.group(
-    cls=_Group,
-    invoke_without_command=True,
-    epilog=_examples(
-        "nixpy doctor",
-        "nixpy doctor --only direnv --only environment.record -v",
-        "nixpy doctor --fix",
-        "nixpy doctor explain direnv.hook-missing",
-    ),
-)
-@click.option("--only", multiple=True, metavar="ID", help="Only checks that begin with this.")
-@click.option("--skip", multiple=True, metavar="ID", help="No checks that begin with this.")
-@click.option("--fix", "with_fixes", is_flag=True, help="Offer to mend what can safely be.")
-@click.option("--yes", is_flag=True, help="With --fix: mend without asking.")
-@click.option("--strict", is_flag=True, help="Exit 1 for warnings too.")
-@click.option("--deep", is_flag=True, help="Look at every file too; takes longer.")
-@click.option("--report", "as_report", is_flag=True, help="Print Markdown for an issue.")
-@click.option("-v", "--verbose", is_flag=True, help="Show also what is well, or skipped.")
-@_project
-@_json
-@click.pass_context
-def doctor(
-    context: click.Context,
-    only: tuple[str, ...],
-    skip: tuple[str, ...],
-    with_fixes: bool,
-    yes: bool,
-    strict: bool,
-    deep: bool,
-    as_report: bool,
-    verbose: bool,
-    directory: str | None,
-    as_json: bool,
-) -> int:
-    """Say what is wrong, why, and what mends it; change nothing without --fix."""
-    if context.invoked_subcommand:
-        return 0
-    from nixpy.cli import diagnosis
-    from nixpy.doctor.examination import Examination
-    from nixpy.doctor.run import diagnose
-
-    start = os.path.abspath(directory) if directory else None
-
-    def look() -> tuple[Examination, tuple[Finding, ...]]:
-        seen = Examination(environ=os.environ, directory=start, is_deep=deep)
-        return seen, diagnose(seen, only=only, skip=skip)
-
-    seen, findings = look()
-    fixed: list[str] = []
-    if with_fixes:
-        fixed = _mend(findings, yes=yes)
-        if fixed:
-            seen, findings = look()
-    if as_json:
-        _print_json("doctor", diagnosis.findings_report(seen, findings, fixed))
-    elif as_report:
-        click.echo(diagnosis.markdown_report(seen, findings), nl=False)
-    else:
-        diagnosis.print_findings(findings, verbose=verbose)
-    return diagnosis.exit_status(findings, strict=strict)
-
-
-def _mend(findings: Sequence[Finding], *, yes: bool) -> list[str]:
-    """Apply the fixes that the user agrees to; return what they did."""
-    from nixpy.cli.diagnosis import is_interactive
-    from nixpy.doctor.run import fixes_of
-
-    fixes = fixes_of(findings)
-    if fixes and not yes and not is_interactive():
-        raise UsageError(
-            "there is nobody to ask whether to mend",
-            where="--fix",
-            next="Say `nixpy doctor --fix --yes`.",
-        )
-    done = []
-    for fix in fixes:
-        if not yes and not click.confirm(f"{fix.description}?", err=True):
-            continue
-        tell(fix.description)
-        try:
-            fix.apply()
-        except NixpyError as error:
-            tell_error(error)
-        except OSError as error:
-            tell(f"cannot be done: {error.filename or fix.description}: {error.strerror}")
-        else:
-            done.append(fix.description)
-    return done
-
-
-@doctor.command(
-    "explain", cls=_Command, epilog=_examples("nixpy doctor explain direnv.hook-missing")
-)
-@click.argument("identifier")
-def doctor_explain(identifier: str) -> None:
-    """Say what a finding means: symptom, cause and remedy."""
-    from nixpy.cli.diagnosis import explanation_text
-    from nixpy.doctor.run import find_check
-
-    click.echo(explanation_text(find_check(identifier)))
-
-
-@cli.command(cls=_Command, epilog=_examples('eval "$(nixpy completion bash)"'))
+@cli.command(cls=Command, epilog=examples('eval "$(nixpy completion bash)"'))
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
     """Print the completion script for a shell."""
@@ -627,8 +433,3 @@ def completion(shell: str) -> None:
     found = get_completion_class(shell)
     assert found is not None
     click.echo(found(cli, {}, "nixpy", "_NIXPY_COMPLETE").source())
-
-
-def _print_json(command: str, report: dict[str, Any]) -> None:
-    document = {"schema": f"nixpy.{command}/1", **report}
-    click.echo(json.dumps(document, indent=2, sort_keys=False))

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nixpy.cli.commands import (
+from nixpy.cli.shared import (
     FLAGS,
-    _check,
-    _Command,
-    _examples,
-    _find,
-    _flags,
-    _Group,
-    _json,
-    _print_json,
-    _project,
-    _resolver,
+    Command,
+    Group,
+    accept,
     cli,
+    examples,
+    find,
+    flags_argument,
+    json_option,
+    make_resolver,
+    print_json,
+    project_option,
     tell,
     tell_error,
 )
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 __all__ = ["kernel"]
 
 
-@cli.group(cls=_Group, epilog=_examples("nixpy kernel install", "nixpy kernel list"))
+@cli.group(cls=Group, epilog=examples("nixpy kernel install", "nixpy kernel list"))
 def kernel() -> None:
     """Jupyter kernels that see the project's environment as it is when they start."""
 
 
 @kernel.command(
     **FLAGS,
-    epilog=_examples(
+    epilog=examples(
         "nixpy kernel install",
         "nixpy kernel install --prefix /opt/jupyterhub",
         "nixpy kernel install --per-notebook",
@@ -59,9 +59,9 @@ def kernel() -> None:
     help="Install ipykernel where it is missing, now and as the kernel starts; the default, but "
     "not with --per-notebook.",
 )
-@_project
-@_json
-@_flags
+@project_option
+@json_option
+@flags_argument
 def install(
     name: str,
     display_name: str,
@@ -98,10 +98,10 @@ def install(
                 "nor flags of `use nixpy`"
             )
     else:
-        project, values = _find(directory, flags)
-        resolver = _resolver()
+        project, values = find(directory, flags)
+        resolver = make_resolver()
         resolution = resolver.resolve(project, values)
-        _check(resolution)
+        accept(resolution)
         resolution = bring(resolver, resolution, values, install=wanted.with_ipykernel)
         environment = resolution.prefix
         wanted = wanted._replace(project=project, flags=flags)
@@ -114,25 +114,25 @@ def install(
             "project": wanted.project.directory if wanted.project else None,
             "environment": environment or None,
         }
-        _print_json("kernel-install", report)
+        print_json("kernel-install", report)
     else:
         click.echo(f"{name}: {display_name}, in {where}")
 
 
 @kernel.command(
-    "list", cls=_Command, epilog=_examples("nixpy kernel list", "nixpy kernel list --json")
+    "list", cls=Command, epilog=examples("nixpy kernel list", "nixpy kernel list --json")
 )
-@_json
+@json_option
 def list_(as_json: bool) -> None:
     """List all kernelspecs on Jupyter's paths: whose they are, and which cannot start."""
     found = _kernelspecs()
     if as_json:
-        _print_json("kernel-list", {"kernels": [_report(one) for one in found]})
+        print_json("kernel-list", {"kernels": [_report(one) for one in found]})
     else:
         _print(found)
 
 
-@kernel.command(cls=_Command, epilog=_examples("nixpy kernel remove nixpy-app"))
+@kernel.command(cls=Command, epilog=examples("nixpy kernel remove nixpy-app"))
 @click.argument("name")
 def remove(name: str) -> None:
     """Remove a kernelspec; the project and its environment stay."""
@@ -144,10 +144,10 @@ def remove(name: str) -> None:
     click.echo(f"removed {one.directory}")
 
 
-@kernel.command(cls=_Command, epilog=_examples("nixpy kernel prune", "nixpy kernel prune --yes"))
+@kernel.command(cls=Command, epilog=examples("nixpy kernel prune", "nixpy kernel prune --yes"))
 @click.option("--yes", is_flag=True, help="Remove without asking.")
 @click.option("--dry-run", is_flag=True, help="Only show what would go.")
-@_json
+@json_option
 def prune(yes: bool, dry_run: bool, as_json: bool) -> int:
     """Remove the kernelspecs that cannot start any more, after showing them."""
     from nixpy.cli.diagnosis import is_interactive
@@ -171,7 +171,7 @@ def prune(yes: bool, dry_run: bool, as_json: bool) -> int:
             "dead": [_report(one) for one in dead],
             "removed": [one.directory for one in removed],
         }
-        _print_json("kernel-prune", report)
+        print_json("kernel-prune", report)
     elif not dead:
         click.echo("nothing to remove")
     elif removed:
@@ -194,10 +194,10 @@ def _removed(dead: list[Kernelspec]) -> list[Kernelspec]:
     return done
 
 
-@kernel.command(cls=_Command, epilog=_examples("nixpy kernel check nixpy-app"))
+@kernel.command(cls=Command, epilog=examples("nixpy kernel check nixpy-app"))
 @click.argument("name")
 @click.option("--timeout", default=120.0, metavar="SECONDS", help="For the start, a sync included.")
-@_json
+@json_option
 def check(name: str, timeout: float, as_json: bool) -> int:
     """Start a kernel, run a cell in it, and stop it; exit 1 if that does not work."""
     from nixpy.jupyter.kernelspecs import find_kernelspec
@@ -212,7 +212,7 @@ def check(name: str, timeout: float, as_json: bool) -> int:
     trial = try_kernel(one, directory=directory, timeout=timeout)
     if as_json:
         report: dict[str, Any] = {"name": one.name, "directory": one.directory, **trial._asdict()}
-        _print_json("kernel-check", report)
+        print_json("kernel-check", report)
     else:
         for line in trial.detail.splitlines():
             tell(line)

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nixpy.cli.commands import (
+from nixpy.cli.shared import (
     FLAGS,
-    _check,
-    _Command,
-    _examples,
-    _find,
-    _flags,
-    _Group,
-    _json,
-    _print_json,
-    _project,
-    _write,
+    Command,
+    Group,
+    accept,
     cli,
+    examples,
+    find,
+    flags_argument,
+    json_option,
+    print_json,
+    project_option,
     tell,
+    write,
 )
 from nixpy.directories import nixpy_directory
 from nixpy.errors import ServerFailed, UsageError
@@ -36,23 +36,23 @@ if TYPE_CHECKING:
 __all__ = ["lab"]
 
 
-@cli.group(cls=_Group, epilog=_examples("nixpy lab start", "nixpy lab open", "nixpy lab stop"))
+@cli.group(cls=Group, epilog=examples("nixpy lab start", "nixpy lab open", "nixpy lab stop"))
 def lab() -> None:
     """The project's JupyterLab, in the background: it outlives the terminal."""
 
 
 @lab.command(
     **FLAGS,
-    epilog=_examples("nixpy lab start", "nixpy lab start --app notebook", "nixpy lab start --open"),
+    epilog=examples("nixpy lab start", "nixpy lab start --app notebook", "nixpy lab start --open"),
 )
 @click.option("--app", default="lab", metavar="NAME", help="Another subcommand of `jupyter`.")
 @click.option("--port", default=0, metavar="NUMBER", help="Instead of a free one.")
 @click.option("--allow-root", is_flag=True, help="Run as root, which Jupyter advises against.")
 @click.option("--open", "is_opened", is_flag=True, help="Open it in the browser, too.")
 @click.option("--timeout", default=300.0, metavar="SECONDS", help="Until it has to answer.")
-@_project
-@_json
-@_flags
+@project_option
+@json_option
+@flags_argument
 def start(
     app: str,
     port: int,
@@ -70,13 +70,13 @@ def start(
     from nixpy.jupyter.start import outside_of
     from nixpy.resolver import Resolver
 
-    project, values = _find(directory, flags)
+    project, values = find(directory, flags)
     state = _state()
     server, is_new = running(state, project.root), False
     if server is None:
         resolver = Resolver(environ=outside_of(os.environ, project.root), report=tell)
         resolution = resolver.resolve(project, values)
-        _check(resolution)
+        accept(resolution)
         server, is_new = start_server(
             resolver,
             resolution,
@@ -89,7 +89,7 @@ def start(
             timeout=timeout,
         )
     if as_json:
-        _print_json("lab-start", {"started": is_new, **_report(server)})
+        print_json("lab-start", {"started": is_new, **_report(server)})
     else:
         if not is_new:
             tell(f"jupyter {server.app} runs already, process {server.pid}")
@@ -98,8 +98,8 @@ def start(
         _open(server)
 
 
-@lab.command(cls=_Command, epilog=_examples("nixpy lab stop"))
-@_project
+@lab.command(cls=Command, epilog=examples("nixpy lab stop"))
+@project_option
 def stop(directory: str | None) -> None:
     """Stop the project's server and its kernels."""
     from nixpy.jupyter.lab import stop as stop_server
@@ -114,9 +114,9 @@ def stop(directory: str | None) -> None:
     tell("nothing runs" if server is None else f"stopped process {server.pid}")
 
 
-@lab.command(cls=_Command, epilog=_examples("nixpy lab status", "nixpy lab status --json"))
-@_project
-@_json
+@lab.command(cls=Command, epilog=examples("nixpy lab status", "nixpy lab status --json"))
+@project_option
+@json_option
 def status(directory: str | None, as_json: bool) -> int:
     """Say whether the project's server runs, and where; exit 1 if it does not."""
     from nixpy.jupyter.servers import read_server, server_directory
@@ -127,7 +127,7 @@ def status(directory: str | None, as_json: bool) -> int:
     if as_json:
         nothing = dict.fromkeys(("app", "pid", "url", "port", "log"))
         report = _report(server) if server else {"project": project.directory, **nothing}
-        _print_json("lab-status", {"running": server is not None, **report})
+        print_json("lab-status", {"running": server is not None, **report})
     elif server:
         click.echo(f"jupyter {server.app}, process {server.pid}: {server.url}")
     elif known:
@@ -137,31 +137,31 @@ def status(directory: str | None, as_json: bool) -> int:
     return 0 if server else 1
 
 
-@lab.command("list", cls=_Command, epilog=_examples("nixpy lab list", "nixpy lab list --json"))
-@_json
+@lab.command("list", cls=Command, epilog=examples("nixpy lab list", "nixpy lab list --json"))
+@json_option
 def list_(as_json: bool) -> None:
     """List the user's Jupyter servers, also those that were not started by us."""
     found = list(_servers())
     if as_json:
-        _print_json("lab-list", {"servers": found})
+        print_json("lab-list", {"servers": found})
         return
     for one in found:
         by = "nixpy" if one["ours"] else "other"
-        _write("\t".join((one["directory"], str(one["pid"]), by, one["url"])) + "\n")
+        write("\t".join((one["directory"], str(one["pid"]), by, one["url"])) + "\n")
     if not found:
         click.echo("no servers run")
 
 
-@lab.command("open", cls=_Command, epilog=_examples("nixpy lab open"))
-@_project
+@lab.command("open", cls=Command, epilog=examples("nixpy lab open"))
+@project_option
 def open_(directory: str | None) -> None:
     """Open the project's server in the browser."""
     _open(_needed(_the_project(directory)))
 
 
-@lab.command(cls=_Command, epilog=_examples("nixpy lab logs", "nixpy lab logs --follow"))
+@lab.command(cls=Command, epilog=examples("nixpy lab logs", "nixpy lab logs --follow"))
 @click.option("-f", "--follow", is_flag=True, help="Go on with what is added.")
-@_project
+@project_option
 def logs(follow: bool, directory: str | None) -> None:
     """Print what the project's server has said, kernels included."""
     from nixpy.logs import log_path

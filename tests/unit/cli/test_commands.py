@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nixpy.cli import kernel, lab  # noqa: F401 - each adds its commands
 from nixpy.cli.commands import cli
 
 if TYPE_CHECKING:
