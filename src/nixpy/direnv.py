@@ -17,6 +17,9 @@ __all__ = ["WATCHES", "before_direnv", "library_path", "library_text", "watches_
 
 WATCHES = "DIRENV_WATCHES"
 
+USERS_LIBRARIES = "zz-user.sh"
+"""NixOS' library for direnv that sources those of the user."""
+
 _TEMPLATE_COMMAND = "_nixpy_command=(nixpy)"
 _TEMPLATE_VERSION = "# nixpy-version: development"
 
@@ -64,10 +67,19 @@ def before_direnv(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def library_path(environ: Mapping[str, str]) -> str | None:
-    """Return where direnv looks for the library (direnv(1), FILES), or ``None`` without HOME."""
+    """Return where direnv looks for the library (direnv(1), FILES), or ``None`` without HOME.
+
+    On NixOS ``DIRENV_CONFIG`` is the system's own ``/etc/direnv``, whose ``lib/zz-user.sh`` goes on
+    to the user's libraries (nixpkgs, ``nixos/modules/programs/direnv.nix``), unless the system has
+    placed this one.
+    """
     configured = environ.get("DIRENV_CONFIG", "")
-    if configured:
-        return f"{configured}/lib/nixpy.sh"
+    goes_on = bool(configured) and os.path.exists(f"{configured}/lib/{USERS_LIBRARIES}")
+    own = f"{configured}/lib/nixpy.sh"
+    if configured and (not goes_on or os.path.exists(own)):
+        return own
+    if goes_on and environ.get("DIRENV_CONFIG_HOME"):
+        return f"{environ['DIRENV_CONFIG_HOME']}/lib/nixpy.sh"
     base = environ.get("XDG_CONFIG_HOME", "")
     if not base:
         home = environ.get("HOME", "")

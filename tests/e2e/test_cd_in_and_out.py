@@ -133,3 +133,18 @@ def test_removing_the_environment_is_noticed_at_the_next_prompt(
     said = shell.run("rm -rf .venv")
     assert "nixpy: synced with uv" in said
     assert (project.path / ".venv/bin/python").exists()
+
+
+def test_on_nixos_setup_places_the_library_where_the_systems_goes_on_to_it(
+    bare_world: World,
+) -> None:
+    system = bare_world.home / "etc/direnv"
+    users = 'for one in "$XDG_CONFIG_HOME/direnv/lib/"*.sh; do source "$one"; done\n'
+    (system / "lib").mkdir(parents=True)
+    (system / "lib/zz-user.sh").write_text(users)
+    bare_world.environ["DIRENV_CONFIG"] = str(system)
+    bare_world.setup()
+    assert [path.name for path in (system / "lib").iterdir()] == ["zz-user.sh"]
+    project = bare_world.project()
+    project.write("requirements.txt", "")
+    assert project.entered().environ["VIRTUAL_ENV"] == str(project.path / ".venv")

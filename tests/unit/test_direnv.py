@@ -14,6 +14,7 @@ from nixpy.process import Completed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 TEXTS = st.text(max_size=8)
 ENVIRONMENTS = st.dictionaries(st.sampled_from("ABCD"), TEXTS)
@@ -97,6 +98,18 @@ def test_where_direnv_says_nothing_it_is_as_it_is(difference: str) -> None:
 )
 def test_the_library_lies_where_direnv_looks(environ: dict[str, str], path: str | None) -> None:
     assert library_path(environ) == path
+
+
+def test_on_nixos_the_library_is_the_users_unless_the_system_has_it(tmp_path: Path) -> None:
+    system = tmp_path / "etc/direnv/lib"
+    system.mkdir(parents=True)
+    (system / "zz-user.sh").touch()
+    environ = {"HOME": "/h", "DIRENV_CONFIG": str(system.parent)}
+    assert library_path(environ) == "/h/.config/direnv/lib/nixpy.sh"
+    assert library_path({**environ, "XDG_CONFIG_HOME": "/x"}) == "/x/direnv/lib/nixpy.sh"
+    assert library_path({**environ, "DIRENV_CONFIG_HOME": "/d"}) == "/d/lib/nixpy.sh"
+    (system / "nixpy.sh").touch()
+    assert library_path(environ) == str(system / "nixpy.sh")
 
 
 def test_the_library_calls_the_command_that_it_is_given() -> None:
