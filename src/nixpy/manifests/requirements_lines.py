@@ -160,9 +160,9 @@ def split(line: str, where: str) -> tuple[str, list[Option]]:
             if not rest:
                 raise ManifestError(f"expected a value after {spelling}", where=where)
             value = rest.pop(0)
-        elif not spelling.startswith("--") and word[2] != "=":
-            is_portable = False  # uv wants a blank or `=` in between
-        value = value if spelling.startswith("--") else value.removeprefix("=")
+        elif not spelling.startswith("--"):
+            is_portable = is_portable and word[2] == "="  # uv wants a blank or `=` in between
+            value = value.removeprefix("=")
         # To uv the value goes on to the end of the line.
         is_portable = is_portable and not any(one.startswith("-") for one in rest)
         options.append(Option(WITH_VALUE[name], value, is_portable))

@@ -294,6 +294,13 @@ def test_pip_itself_reads_any_lines_the_same(tmp_path: Path, contents: list[str]
         assert theirs is None or "PEP 508" in fault, content
 
 
+def test_an_equals_sign_that_is_a_word_of_its_own_is_the_value_as_pip_has_it(
+    tmp_path: Path,
+) -> None:
+    assert texts(read(tmp_path, "-e =\n")) == ["="]
+    assert texts(read(tmp_path, "-e=./p\n")) == ["./p"]
+
+
 def test_a_long_blank_or_a_row_of_brackets_takes_no_time(tmp_path: Path) -> None:
     assert texts(read(tmp_path, "a" + " " * 300_000 + "# c")) == ["a"]
     with pytest.raises(ManifestError):
