@@ -67,9 +67,9 @@ url = "@index@"
 
 PIPFILE = """\
 [[source]]
-url = "https://pypi.org/simple"
+url = "@index@"
 verify_ssl = true
-name = "pypi"
+name = "here"
 
 [packages]
 iniconfig = "==2.0.0"
@@ -109,9 +109,9 @@ def test_a_project_with_the_layout_of_direnvs_wiki_for_poetry(
     assert (project.path / ".envrc").read_text() == "use nixpy\nexport STAGE=dev\n"
 
 
-def test_a_project_with_layout_pipenv(project: Project, tools: Tools) -> None:
+def test_a_project_with_layout_pipenv(project: Project, tools: Tools, index: str) -> None:
     on_path(project.world, tools, "pipenv")
-    project.write("Pipfile", PIPFILE)
+    project.write("Pipfile", PIPFILE.replace("@index@", index))
     python = shutil.which(f"python3.{sys.version_info[1]}", path=project.world.environ["PATH"])
     project.world.environ["PIPENV_DEFAULT_PYTHON_VERSION"] = python or sys.executable
     project.world.run("pipenv", "lock", cwd=project.path)
