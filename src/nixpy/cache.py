@@ -18,7 +18,10 @@ from nixpy.values import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import TypeVar
+
+    T = TypeVar("T")
 
 __all__ = [
     "SCHEMA",
@@ -33,11 +36,13 @@ __all__ = [
     "read_entry",
     "read_inputs",
     "read_operations",
+    "read_record",
     "read_strings",
     "slot",
     "string_fields",
     "write_entry",
     "write_private",
+    "write_record",
 ]
 
 SCHEMA = "3"
@@ -181,18 +186,41 @@ def write_private(path: str, content: bytes, *, mtime: int | None = None) -> Non
         raise
 
 
-def read_entry(directory: str) -> Entry | None:
-    """Return the entry in its directory; a missing, damaged or foreign one is ``None``."""
-    path = f"{directory}/entry"
-    if not is_private(directory) or not is_private(path):
+def read_record(path: str, parse: Callable[[Iterator[str]], T]) -> T | None:
+    """Return what ``parse`` makes of a record's fields.
+
+    A record is a file of its own that :func:`encode` made. A missing, damaged or foreign one is
+    ``None``.
+
+    Args:
+        path: where the record lies.
+        parse: takes the fields in their order; may raise what a field that is absent or malformed
+            leads to.
+    """
+    if not is_private(path):
         return None
     try:
         with open(path, "rb") as file:
             fields = decode(file.read())
-        return None if fields is None else _entry(iter(fields))
-    except (OSError, StopIteration, RuntimeError, ValueError):
+        return None if fields is None else parse(iter(fields))
+    except (OSError, StopIteration, RuntimeError, ValueError, TypeError):
         # RuntimeError: what StopIteration becomes within a generator (PEP 479).
         return None
+
+
+def write_record(path: str, top: str, fields: Iterable[str]) -> None:
+    """Write a record, in a directory that is created below ``top`` where it is missing.
+
+    Raises:
+        OSError: it cannot be written, or a directory from ``top`` downwards is not private.
+    """
+    make_private_directory(os.path.dirname(path), top)
+    write_private(path, encode(fields))
+
+
+def read_entry(directory: str) -> Entry | None:
+    """Return the entry in its directory; a missing, damaged or foreign one is ``None``."""
+    return read_record(f"{directory}/entry", _entry) if is_private(directory) else None
 
 
 def write_entry(directory: str, entry: Entry) -> None:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import example, given
@@ -13,6 +14,9 @@ from nixpy import cache
 from nixpy.cache import Entry, decode, encode, slot
 from nixpy.environment import Environment, Prepend, Set, Unset
 from nixpy.inputs import Input
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 DIRENVRC = Path(__file__).parents[2] / "direnvrc"
 
@@ -125,6 +129,26 @@ def test_an_entry_in_a_directory_that_others_can_write_is_not_read(tmp_path: Pat
     cache.write_entry(str(tmp_path), example_entry())
     tmp_path.chmod(0o770)
     assert cache.read_entry(str(tmp_path)) is None
+
+
+def test_a_record_is_read_as_it_was_written_in_directories_made_for_it(tmp_path: Path) -> None:
+    path = tmp_path / "top" / "below" / "record"
+    cache.write_record(str(path), str(tmp_path / "top"), ["a", "", "b"])
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    assert cache.read_record(str(path), list) == ["a", "", "b"]
+
+
+@pytest.mark.parametrize("count", ["x", "0", "2", "3", "4"])
+def test_a_record_with_fields_that_do_not_parse_is_none(tmp_path: Path, count: str) -> None:
+    def parse(fields: Iterator[str]) -> tuple[str, ...]:
+        return Unset(*cache.read_strings(fields)).name, next(fields)
+
+    path = str(tmp_path / "record")
+    cache.write_private(path, encode(["1", "name", "end"]))
+    assert cache.read_record(path, parse) == ("name", "end")
+    cache.write_private(path, encode([count, "name", "end"]))
+    assert cache.read_record(path, parse) is None
 
 
 @given(arguments, arguments)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from nixpy import cache
@@ -63,14 +62,7 @@ NOTHING = Supply("", "")
 
 def read_supply(path: str) -> Supply | None:
     """Return the record at a path; a missing, damaged or foreign one is ``None``."""
-    if not cache.is_private(path):
-        return None
-    try:
-        with open(path, "rb") as file:
-            fields = cache.decode(file.read())
-        return None if fields is None else _supply(iter(fields))
-    except (OSError, StopIteration, RuntimeError, ValueError, TypeError):
-        return None
+    return cache.read_record(path, _supply)
 
 
 def write_supply(path: str, top: str, supply: Supply) -> None:
@@ -79,8 +71,7 @@ def write_supply(path: str, top: str, supply: Supply) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    cache.make_private_directory(os.path.dirname(path), top)
-    cache.write_private(path, cache.encode(_fields(supply)))
+    cache.write_record(path, top, _fields(supply))
 
 
 def _fields(one: Supply) -> Iterator[str]:

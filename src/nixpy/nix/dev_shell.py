@@ -7,7 +7,6 @@ itself, or until its outputs were collected.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from nixpy import cache
@@ -83,14 +82,7 @@ def is_fresh(dev_shell: DevShell, environ: Mapping[str, str]) -> bool:
 
 def read_dev_shell(path: str) -> DevShell | None:
     """Return the record at a path; a missing, damaged or foreign one is ``None``."""
-    if not cache.is_private(path):
-        return None
-    try:
-        with open(path, "rb") as file:
-            fields = cache.decode(file.read())
-        return None if fields is None else _dev_shell(iter(fields))
-    except (OSError, StopIteration, RuntimeError, ValueError):
-        return None
+    return cache.read_record(path, _dev_shell)
 
 
 def write_dev_shell(path: str, top: str, dev_shell: DevShell) -> None:
@@ -99,8 +91,7 @@ def write_dev_shell(path: str, top: str, dev_shell: DevShell) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    cache.make_private_directory(os.path.dirname(path), top)
-    cache.write_private(path, cache.encode(_fields(dev_shell)))
+    cache.write_record(path, top, _fields(dev_shell))
 
 
 def _fields(one: DevShell) -> Iterator[str]:

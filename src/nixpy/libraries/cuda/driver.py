@@ -126,7 +126,7 @@ def kept_driver(
     # They are seen before the question is: what changes in between leaves a record that is stale.
     inputs = driver_inputs(environ, places)
     path = f"{top}/cuda/{cache.SCHEMA}/driver" if top else None
-    kept = _loaded(path) if path else None
+    kept = cache.read_record(path, _kept) if path else None
     if (
         kept
         and kept[0] == __version__
@@ -136,8 +136,7 @@ def kept_driver(
     found = _detect(environ, runner, places, interpreter, timeout)
     if path and top and found.is_settled:
         try:
-            cache.make_private_directory(os.path.dirname(path), top)
-            cache.write_private(path, cache.encode(_fields(inputs, found.driver)))
+            cache.write_record(path, top, _fields(inputs, found.driver))
         except OSError:
             pass  # the next one asks again
     return found.driver
@@ -150,20 +149,12 @@ def _fields(inputs: tuple[Input, ...], driver: Driver | None) -> Iterator[str]:
         yield from (driver.library, driver.version, *map(str, driver.cuda), driver.source)
 
 
-def _loaded(path: str) -> tuple[str, tuple[Input, ...], Driver | None] | None:
-    """Return the record at a path; a missing, damaged or foreign one is ``None``."""
-    if not cache.is_private(path):
-        return None
-    try:
-        with open(path, "rb") as file:
-            fields = iter(cache.decode(file.read()) or ())
-        version, inputs, rest = next(fields), cache.read_inputs(fields), tuple(fields)
-        if not rest:
-            return version, inputs, None
-        library, own, major, minor, source = rest
-        driver = Driver(library, own, (int(major), int(minor)), source)  # type: ignore[arg-type]
-    except (OSError, StopIteration, RuntimeError, ValueError):
-        return None
+def _kept(fields: Iterator[str]) -> tuple[str, tuple[Input, ...], Driver | None]:
+    version, inputs, rest = next(fields), cache.read_inputs(fields), tuple(fields)
+    if not rest:
+        return version, inputs, None
+    library, own, major, minor, source = rest
+    driver = Driver(library, own, (int(major), int(minor)), source)  # type: ignore[arg-type]
     return version, inputs, driver
 
 

@@ -278,19 +278,7 @@ def capture_activation(
 
 def read_activation(path: str) -> Activation | None:
     """Return the record at a path; a missing, damaged or foreign one is ``None``."""
-    if not cache.is_private(path):
-        return None
-    try:
-        with open(path, "rb") as file:
-            fields = cache.decode(file.read())
-        if fields is None:
-            return None
-        left = iter(fields)
-        version, notices = next(left), cache.read_strings(left)
-        inputs = cache.read_inputs(left)
-        return Activation(version, cache.read_operations(left), inputs, notices)
-    except (OSError, StopIteration, RuntimeError, ValueError):
-        return None
+    return cache.read_record(path, _activation)
 
 
 def write_activation(path: str, top: str, one: Activation) -> None:
@@ -299,15 +287,20 @@ def write_activation(path: str, top: str, one: Activation) -> None:
     Raises:
         OSError: it cannot be written.
     """
+    cache.write_record(path, top, _fields(one))
 
-    def fields() -> Iterator[str]:
-        yield one.version
-        yield from cache.string_fields(one.notices)
-        yield from cache.input_fields(one.inputs)
-        yield from cache.operation_fields(one.environment)
 
-    cache.make_private_directory(os.path.dirname(path), top)
-    cache.write_private(path, cache.encode(fields()))
+def _fields(one: Activation) -> Iterator[str]:
+    yield one.version
+    yield from cache.string_fields(one.notices)
+    yield from cache.input_fields(one.inputs)
+    yield from cache.operation_fields(one.environment)
+
+
+def _activation(fields: Iterator[str]) -> Activation:
+    version, notices = next(fields), cache.read_strings(fields)
+    inputs = cache.read_inputs(fields)
+    return Activation(version, cache.read_operations(fields), inputs, notices)
 
 
 def _scripts(prefix: str, folder: str) -> tuple[str, ...]:
