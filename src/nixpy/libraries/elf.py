@@ -15,9 +15,12 @@ import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
+    from typing import TypeAlias
 
-__all__ = ["MAGIC", "DamagedElf", "Elf", "read_elf"]
+    Reader: TypeAlias = "Callable[[str], Elf | None]"
+
+__all__ = ["MAGIC", "DamagedElf", "Elf", "read_elf", "remembering"]
 
 MAGIC = b"\x7fELF"
 
@@ -111,6 +114,22 @@ def read_elf(path: str) -> Elf | None:
         raise DamagedElf(f"{path}: {error}") from None
     finally:
         os.close(descriptor)
+
+
+def remembering(known: Mapping[str, Elf]) -> Reader:
+    """Return a :func:`read_elf` that reads each file once, and none that is ``known``.
+
+    Args:
+        known: ELF files that were read already, by their paths.
+    """
+    remembered: dict[str, Elf | None] = dict(known)
+
+    def read(path: str) -> Elf | None:
+        if path not in remembered:
+            remembered[path] = read_elf(path)
+        return remembered[path]
+
+    return read
 
 
 class _Layout(NamedTuple):

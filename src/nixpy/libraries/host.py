@@ -11,14 +11,12 @@ import contextlib
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from nixpy.libraries.elf import DamagedElf, Elf, read_elf
+from nixpy.libraries.elf import DamagedElf, remembering
 from nixpy.libraries.loader import Loader, linker_of
 from nixpy.process import find_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from nixpy.libraries.loader import Reader
 
     Lack = tuple[str, str, str]
     """Object, soname and version."""
@@ -70,7 +68,7 @@ def broken_programs(
         sonames: what is in it.
         programs: names of programs to look for.
     """
-    read = _remembering()
+    read = remembering({})
     seen = set()
     for name in programs:
         found = find_program(name, path)
@@ -126,14 +124,3 @@ def _lacking(loader: Loader, file: str, loaded: Mapping[str, str]) -> frozenset[
     except (OSError, DamagedElf):
         return frozenset()
     return frozenset((one.file, one.soname, one.version) for one in found)
-
-
-def _remembering() -> Reader:
-    known: dict[str, Elf | None] = {}
-
-    def read(path: str) -> Elf | None:
-        if path not in known:
-            known[path] = read_elf(path)
-        return known[path]
-
-    return read

@@ -24,14 +24,14 @@ import itertools
 import os
 import re
 import struct
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple
 
 from nixpy.libraries.elf import DamagedElf, Elf, read_elf
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-Reader: TypeAlias = "Callable[[str], Elf | None]"
+    from nixpy.libraries.elf import Reader
 
 __all__ = [
     "LackingVersion",

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from nixpy.libraries.elf import DamagedElf, Elf, read_elf
+from nixpy.libraries.elf import DamagedElf, remembering
 from nixpy.libraries.loader import Loader, linker_of
 from nixpy.marker import interpreter_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from nixpy.libraries.loader import LackingVersion, Linker, Need, Reader
+    from nixpy.libraries.elf import Elf, Reader
+    from nixpy.libraries.loader import LackingVersion, Linker, Need
 
 __all__ = ["Process", "process_of"]
 
@@ -62,13 +63,7 @@ def process_of(prefix: str, known: Mapping[str, Elf]) -> Process | None:
     linker = linker_of(program)
     if linker is None:
         return None
-    remembered: dict[str, Elf | None] = dict(known)
-
-    def read(path: str) -> Elf | None:
-        if path not in remembered:
-            remembered[path] = read_elf(path)
-        return remembered[path]
-
+    read = remembering(known)
     loader = Loader(linker, read=read)
     names: dict[str, str] = {}
     try:
