@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from nixpy.errors import EnvironmentUnusable
 from nixpy.libraries.loader import library_path_of
-from nixpy.libraries.loading import process_of
 from nixpy.libraries.locate import located_attribute
 from nixpy.libraries.missing import (
     opened_sonames,
@@ -17,7 +16,7 @@ from nixpy.libraries.missing import (
 )
 from nixpy.libraries.nixpkgs import attribute_of, shell_line
 from nixpy.libraries.record import NOTHING
-from nixpy.libraries.scan import kept_scan, library_needs
+from nixpy.libraries.scan import kept_scan, library_needs, loading_process
 from nixpy.managers.prefix import Prefix
 
 if TYPE_CHECKING:
@@ -61,8 +60,7 @@ def libraries(resolver: Resolver, project: Project, flags: Mapping[str, object])
     options = resolver.derive(project, flags).options
     supply = resolver.libraries.kept(project.root, prefix, options) or NOTHING
     found = without_ours(kept_scan(resolver.cache, prefix), prefix)
-    known = {path: elf for one in found.values() for path, elf in one.files.items()}
-    process = process_of(prefix, known)
+    process = loading_process(prefix, found)
     own = library_path_of(resolver.environ.get("LD_LIBRARY_PATH", ""))
     directories = [*((supply.farm,) if supply.farm else ()), *own]
     needs = list(_needs(prefix, found, process, directories, supply)) if process else []
@@ -99,7 +97,7 @@ def _needs(
             "origin": origins.get(soname) if ours else None,
         }
 
-    for name, each in library_needs(prefix, found, directories) or ():
+    for name, each in library_needs(found, process, directories):
         yield need(name, each.file, each.soname, each.found, each.by)
     for name, soname in opened_sonames(found):
         where = place_of(soname, process, directories)

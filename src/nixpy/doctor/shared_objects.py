@@ -9,10 +9,9 @@ from nixpy.doctor.finding import Absent
 from nixpy.doctor.once import once
 from nixpy.libraries.cuda.driver import kept_driver
 from nixpy.libraries.cuda.libraries import wants_driver
-from nixpy.libraries.loading import process_of
 from nixpy.libraries.missing import is_imported, missing_sonames, own_files, without_ours
 from nixpy.libraries.record import NOTHING
-from nixpy.libraries.scan import kept_scan, library_needs
+from nixpy.libraries.scan import kept_scan, library_needs, loading_process
 
 if TYPE_CHECKING:
     from nixpy.doctor.examination import Examination
@@ -66,8 +65,7 @@ class SharedObjects:
         """The interpreter that loads them."""
         if self.seen.platform != "linux":
             raise Absent("shared libraries are looked at on Linux alone")
-        known = {path: elf for one in self.scan.values() for path, elf in one.files.items()}
-        found = process_of(self.seen.prefix.path, known)
+        found = loading_process(self.seen.prefix.path, self.scan)
         if found is None:
             raise Absent(f"{self.seen.prefix.python} has no dynamic linker that is known")
         return found
@@ -89,8 +87,8 @@ class SharedObjects:
     @once
     def needs(self) -> tuple[LibraryNeed, ...]:
         """What they need in the environment."""
-        assert self.process
-        return library_needs(self.seen.prefix.path, self.scan, self.library_path) or ()
+        process = self.process  # before the scan, which is for nothing where there is none
+        return library_needs(self.scan, process, self.library_path)
 
     @once
     def missing(self) -> tuple[Missing, ...]:

@@ -30,7 +30,9 @@ from nixpy.libraries.loading import process_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-__all__ = ["Distribution", "LibraryNeed", "kept_scan", "library_needs", "scan"]
+    from nixpy.libraries.loading import Process
+
+__all__ = ["Distribution", "LibraryNeed", "kept_scan", "library_needs", "loading_process", "scan"]
 
 SCHEMA = 3
 
@@ -151,28 +153,34 @@ def kept_scan(top: str | None, prefix: str, *, is_kept: bool = True) -> Scan:
     return found
 
 
-def library_needs(
-    prefix: str, found: Scan, library_path: Sequence[str] = ()
-) -> tuple[LibraryNeed, ...] | None:
-    """Return what the ELF files of an environment need, for the interpreter that loads them.
+def loading_process(prefix: str, found: Scan) -> Process | None:
+    """Return the process that loads the ELF files of an environment.
 
-    ``None`` where that interpreter is no ELF program, or has no dynamic linker.
+    ``None`` where its interpreter is no ELF program, or has no dynamic linker.
 
     Args:
         prefix: real path of the environment.
-        found: its ELF files.
+        found: its ELF files; the process does not read them again.
+    """
+    return process_of(prefix, _files(found))
+
+
+def library_needs(
+    found: Scan, process: Process, library_path: Sequence[str] = ()
+) -> tuple[LibraryNeed, ...]:
+    """Return what the ELF files of an environment need, for the interpreter that loads them.
+
+    Args:
+        found: the ELF files.
+        process: what :func:`loading_process` returns for them.
         library_path: directories of ``LD_LIBRARY_PATH`` in force.
     """
-    known = {path: elf for one in found.values() for path, elf in one.files.items()}
-    process = process_of(prefix, known)
-    if process is None:
-        return None
     read, names, above = process.read, process.loaded, process.above
     loader = process.loader(library_path)
     # A program is loaded by its own dynamic linker, in a process that has nothing of ours.
     loaders: dict[str, Loader | None] = {}
     needs: dict[str, tuple[Need, ...]] = {}
-    for path, elf in known.items():
+    for path, elf in _files(found).items():
         if elf.is_library or elf.interpreter is None:
             walk = loader.walk(path, dict(names), above)
         else:
@@ -191,6 +199,10 @@ def library_needs(
         for path in one.files
         for need in needs[path]
     )
+
+
+def _files(found: Scan) -> Files:
+    return {path: elf for one in found.values() for path, elf in one.files.items()}
 
 
 def _of_private_libraries(

@@ -15,13 +15,12 @@ from nixpy.libraries.cuda.libraries import driver_libraries, wants_driver
 from nixpy.libraries.cuda.toolkit import toolkit
 from nixpy.libraries.farm import Supplier, make_farm
 from nixpy.libraries.loader import CACHE
-from nixpy.libraries.loading import process_of
 from nixpy.libraries.locate import located_attribute
 from nixpy.libraries.missing import farms_of, is_imported, missing_sonames, place_of, without_ours
 from nixpy.libraries.nixpkgs import attribute_of
 from nixpy.libraries.record import LIBRARY_PATH, Supply
 from nixpy.libraries.request import state_of
-from nixpy.libraries.scan import kept_scan, library_needs
+from nixpy.libraries.scan import kept_scan, library_needs, loading_process
 from nixpy.libraries.scope import apply_scope, choose_scope
 from nixpy.process import find_program
 from nixpy.version import __version__
@@ -79,12 +78,10 @@ class Search:
         """
         request, attributes = self.request, self.attributes
         found = without_ours(kept_scan(self.caller.cache, request.prefix), request.prefix)
-        known = {path: elf for one in found.values() for path, elf in one.files.items()}
-        process = process_of(request.prefix, known)
+        process = loading_process(request.prefix, found)
         if process is None:
             return Supply(__version__, state_of(request))
-        needs = library_needs(request.prefix, found) or ()
-        missing = missing_sonames(found, needs, process)
+        missing = missing_sonames(found, library_needs(found, process), process)
         farm = self._farm(missing, self._drivers(found, process), process)
         if attributes.failure and self.before and self.before.farm:
             raise attributes.failure

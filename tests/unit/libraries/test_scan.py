@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nixpy.libraries.scan import Scan, kept_scan, library_needs, scan
+from nixpy.libraries.scan import (
+    LibraryNeed,
+    Scan,
+    kept_scan,
+    library_needs,
+    loading_process,
+    scan,
+)
 
 if TYPE_CHECKING:
     from .conftest import Workbench
@@ -191,9 +198,14 @@ def test_damaged_files_are_named(prefix: Path) -> None:
     assert scan(str(prefix), {})["two-1.0"].damaged == (str(path),)
 
 
+def needs_of(prefix: str, found: Scan) -> tuple[LibraryNeed, ...] | None:
+    process = loading_process(prefix, found)
+    return library_needs(found, process) if process else None
+
+
 def test_needs_are_those_of_the_interpreter_that_loads(prefix: Path) -> None:
     found: Scan = scan(str(prefix), {})
-    needs = library_needs(str(prefix), found)
+    needs = needs_of(str(prefix), found)
     assert needs is not None
     libc = [one for one in needs if one.need.soname == "libc.so.6"]
     assert {one.distribution for one in libc} == {"one-1.0", "two-1.0"}
@@ -201,7 +213,7 @@ def test_needs_are_those_of_the_interpreter_that_loads(prefix: Path) -> None:
     assert {one.need.by for one in libc} <= {"cache", "default"}
     (prefix / "bin/python").unlink()
     (prefix / "bin/python").write_text("#!/bin/sh\n")
-    assert library_needs(str(prefix), found) is None
+    assert needs_of(str(prefix), found) is None
 
 
 @pytest.mark.parametrize(
@@ -226,7 +238,7 @@ def listed(prefix: Path, *files: Path) -> None:
 
 
 def found_in(prefix: Path) -> dict[tuple[str, str], str | None]:
-    needs = library_needs(str(prefix), scan(str(prefix), {}))
+    needs = needs_of(str(prefix), scan(str(prefix), {}))
     assert needs is not None
     return {
         (os.path.basename(one.need.file), one.need.soname): one.need.found
@@ -269,7 +281,7 @@ def test_the_path_of_the_interpreter_and_of_its_library_counts(bench: Workbench)
     assert found["top.so", "libdemo.so.1"] == "lib/libdemo.so.1"
     assert found["top.so", "libmore.so.1"] is None
     assert bench.loaded_by(program, top)["libdemo.so.1"] == "lib/libdemo.so.1"
-    needs = library_needs(str(bench.top), scan(str(bench.top), {}))
+    needs = needs_of(str(bench.top), scan(str(bench.top), {}))
     assert needs is not None
     assert [one.need.by for one in needs] == ["rpath", ""]
     bench.library("lib/more/libmore.so.1")
