@@ -281,7 +281,8 @@ def libs(
     project, values = find(directory, flags)
     resolver = make_resolver()
     if restore:
-        return _restore(resolver, report_of.prefix_of(resolver, project, values))
+        derivation = resolver.derive(project, values)
+        return _restore(resolver, report_of.prefix_of(project, derivation))
     report = report_of.libraries(resolver, project, values)
     is_complete = not report["damaged"] and all(one["found"] for one in report["needs"])
     if missing:

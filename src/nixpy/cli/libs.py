@@ -22,6 +22,7 @@ from nixpy.managers.prefix import Prefix
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from nixpy.derivation import Derivation
     from nixpy.libraries.loading import Process
     from nixpy.libraries.record import Supply
     from nixpy.libraries.scan import Scan
@@ -33,13 +34,12 @@ __all__ = ["libraries", "prefix_of", "print_libraries", "print_shell_line"]
 Report = dict[str, Any]
 
 
-def prefix_of(resolver: Resolver, project: Project, flags: Mapping[str, object]) -> str:
+def prefix_of(project: Project, derivation: Derivation) -> str:
     """Return the real path of a project's environment.
 
     Raises:
-        NixpyError: no decision can be reached, or there is no environment.
+        EnvironmentUnusable: there is no environment.
     """
-    derivation = resolver.derive(project, flags)
     prefix = derivation.plan.prefix if derivation.plan else ""
     if not prefix or not Prefix(prefix).runs():
         raise EnvironmentUnusable(
@@ -56,9 +56,9 @@ def libraries(resolver: Resolver, project: Project, flags: Mapping[str, object])
     Raises:
         NixpyError: no decision can be reached, or there is no environment.
     """
-    prefix = prefix_of(resolver, project, flags)
-    options = resolver.derive(project, flags).options
-    supply = resolver.libraries.kept(project.root, prefix, options) or NOTHING
+    derivation = resolver.derive(project, flags)
+    prefix = prefix_of(project, derivation)
+    supply = resolver.libraries.kept(project.root, prefix, derivation.options) or NOTHING
     found = without_ours(kept_scan(resolver.cache, prefix), prefix)
     process = loading_process(prefix, found)
     own = library_path_of(resolver.environ.get("LD_LIBRARY_PATH", ""))
