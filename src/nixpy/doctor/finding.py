@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-__all__ = ["Absent", "Finding", "Fix", "Found", "Severity"]
+__all__ = ["Absent", "Finding", "Fix", "Found", "Severity", "some"]
 
 
 class Severity(enum.Enum):
@@ -89,6 +89,12 @@ class Found:
         object.__setattr__(self, "remedy", remedy)
         object.__setattr__(self, "command", command)
         object.__setattr__(self, "fix", fix)
+
+
+def some(lines: Sequence[str], most: int) -> list[str]:
+    """Return the first lines of evidence, and one that says how many there are besides."""
+    more = len(lines) - most
+    return [*lines[:most], *([f"and {more} more"] if more > 0 else [])]
 
 
 @dataclass(frozen=True, slots=True)

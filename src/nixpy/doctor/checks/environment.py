@@ -16,7 +16,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from nixpy.doctor.check import check
-from nixpy.doctor.finding import Absent, Fix, Found, Severity
+from nixpy.doctor.finding import Absent, Fix, Found, Severity, some
 from nixpy.freshness import changed_inputs
 from nixpy.libraries.launcher import PTH
 from nixpy.libraries.patching import patched_files
@@ -50,11 +50,6 @@ OF_MANAGERS = frozenset({"_virtualenv.pth", "distutils-precedence.pth", PTH})
 
 _CHANGE = re.compile(r"^ ([-+]) ([A-Za-z0-9._-]+)==(\S+)")
 _FALSE = frozenset({"", "0", "false", "no", "off", "f", "n"})
-
-
-def _some(lines: list[str]) -> list[str]:
-    more = len(lines) - MOST_SHOWN
-    return [*lines[:MOST_SHOWN], *([f"and {more} more"] if more > 0 else [])]
 
 
 def _uv(seen: Examination) -> tuple[str, dict[str, str]]:
@@ -160,7 +155,7 @@ def outdated(seen: Examination) -> Iterator[Found]:
     if marker.fingerprint == derivation.synced:
         lines = [f"{prefix.python} is another interpreter than at the last sync"]
     yield Found(
-        *(_some(lines) or [f"{prefix.path} was synced to other inputs"]),
+        *(some(lines, MOST_SHOWN) or [f"{prefix.path} was synced to other inputs"]),
         command="nixpy sync",
         fix=seen.sync_fix(),
     )
@@ -255,9 +250,11 @@ def packages_differ(seen: Examination) -> Iterator[Found]:
     bad = [str(one) for one in found if one.wanted is not None]
     extra = [str(one) for one in found if one.wanted is None]
     if bad:
-        yield Found(*_some(bad + extra), command="nixpy sync --force", fix=seen.sync_fix())
+        yield Found(
+            *some(bad + extra, MOST_SHOWN), command="nixpy sync --force", fix=seen.sync_fix()
+        )
     elif extra:
-        yield Found(*_some(extra), severity=Severity.NOTE, command="nixpy sync --force")
+        yield Found(*some(extra, MOST_SHOWN), severity=Severity.NOTE, command="nixpy sync --force")
 
 
 def _against_lock(seen: Examination) -> list[_Difference]:
@@ -335,7 +332,7 @@ def dependencies_unmet(seen: Examination) -> Iterator[Found]:
     if done.status and not lines:
         raise Absent(f"uv cannot tell: {(done.stderr.strip() or 'no message').splitlines()[-1]}")
     if lines:
-        yield Found(*_some(lines), command="nixpy sync")
+        yield Found(*some(lines, MOST_SHOWN), command="nixpy sync")
 
 
 @check(
@@ -384,7 +381,7 @@ def record_damaged(seen: Examination) -> Iterator[Found]:
         lines.append(f"uv's cache shares files of {', '.join(sorted(shared))}, by hard links")
     names = ", ".join(damaged)
     yield Found(
-        *_some(lines),
+        *some(lines, MOST_SHOWN),
         severity=None if gone else Severity.WARNING,
         command="nixpy doctor --only environment.record-damaged --fix --yes"
         + (" --deep" if seen.is_deep else ""),
@@ -522,7 +519,7 @@ def pythonpath(seen: Examination) -> Iterator[Found]:
             lines.append(f"{element} is not there")
         else:
             lines.append(element)
-    yield Found(f"PYTHONPATH={value}", *_some(lines), command="unset PYTHONPATH")
+    yield Found(f"PYTHONPATH={value}", *some(lines, MOST_SHOWN), command="unset PYTHONPATH")
 
 
 @check(

@@ -10,7 +10,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from nixpy.doctor.check import check
-from nixpy.doctor.finding import Absent, Found, Severity
+from nixpy.doctor.finding import Absent, Found, Severity, some
 from nixpy.errors import (
     ManifestError,
     NixpyError,
@@ -205,8 +205,7 @@ def disagree(seen: Examination) -> Iterator[Found]:
         elif not wanted.specifier.contains(version, prereleases=True):
             lines.append(f"{place}, and {version} is installed")
     if lines:
-        more = [f"and {len(lines) - MOST_SHOWN} more"] if len(lines) > MOST_SHOWN else []
-        yield Found(*lines[:MOST_SHOWN], *more)
+        yield Found(*some(lines, MOST_SHOWN))
 
 
 @check(

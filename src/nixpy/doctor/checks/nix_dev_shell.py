@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from nixpy.collect import collect
 from nixpy.doctor.check import check
-from nixpy.doctor.finding import Absent, Fix, Found, Severity
+from nixpy.doctor.finding import Absent, Fix, Found, Severity, some
 from nixpy.doctor.locks import is_locked
 from nixpy.doctor.trees import size_of, size_of_all
 from nixpy.errors import ManifestError
@@ -56,11 +56,6 @@ INPUTS_TO_UPDATE = (2, 19)
 
 FLAKES = "nix --extra-experimental-features 'nix-command flakes'"
 """How a command is given that works also where flakes are not switched on."""
-
-
-def _some(lines: list[str]) -> list[str]:
-    more = len(lines) - MOST_SHOWN
-    return [*lines[:MOST_SHOWN], *([f"and {more} more"] if more > 0 else [])]
 
 
 def _flake_text(seen: Examination) -> str:
@@ -123,7 +118,7 @@ def flake_untracked(seen: Examination) -> Iterator[Found]:
         force = " --force" if ignored & set(missing) else ""
         files = " ".join(shlex.quote(path) for path in missing)
         yield Found(
-            *_some(lines),
+            *some(lines, MOST_SHOWN),
             severity=Severity.WARNING if _has_current_dev_shell(seen) else None,
             command=f"git -C {shlex.quote(flake.tree)} add{force} {files}",
         )
@@ -228,7 +223,7 @@ def lock_outdated(seen: Examination) -> Iterator[Found]:
     if not lines and seen.is_deep:
         lines = _asked(seen)
     if lines:
-        yield Found(*_some(lines), command=f"{FLAKES} flake lock{_lock_flags(seen)}")
+        yield Found(*some(lines, MOST_SHOWN), command=f"{FLAKES} flake lock{_lock_flags(seen)}")
 
 
 def _asked(seen: Examination) -> list[str]:
@@ -316,7 +311,7 @@ def flake_big(seen: Examination) -> Iterator[Found]:
         command = f"cd {shlex.quote(flake.tree)} && git init && git add {files}"
     yield Found(
         f"{flake.tree}: {least}{size.bytes // 1_000_000} MB in {size.files} files",
-        *_some(parts),
+        *some(parts, MOST_SHOWN),
         command=command,
     )
 
@@ -419,7 +414,9 @@ def dev_shell_stale(seen: Examination) -> Iterator[Found]:
     if lines:
         manual = seen.options.sync == "manual"
         yield Found(
-            *_some(lines), severity=Severity.WARNING if manual else None, command="nixpy sync"
+            *some(lines, MOST_SHOWN),
+            severity=Severity.WARNING if manual else None,
+            command="nixpy sync",
         )
 
 
@@ -513,7 +510,7 @@ def root_unregistered(seen: Examination) -> Iterator[Found]:
             for link in unknown
         )
         yield Found(
-            *_some([f"{link} is not in {auto}" for link in unknown]),
+            *some([f"{link} is not in {auto}" for link in unknown], MOST_SHOWN),
             command=" && ".join(commands),
         )
 
@@ -554,7 +551,7 @@ def roots_orphaned(seen: Examination) -> Iterator[Found]:
             collect(seen.environ)
 
         yield Found(
-            *_some(lines),
+            *some(lines, MOST_SHOWN),
             command="nixpy gc",
             fix=Fix("remove what belongs to projects that are gone", remove),
         )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from nixpy import cache
 from nixpy.collect import collect, entries
 from nixpy.doctor.check import check
-from nixpy.doctor.finding import Absent, Fix, Found, Severity
+from nixpy.doctor.finding import Absent, Fix, Found, Severity, some
 from nixpy.doctor.locks import holders, is_locked
 from nixpy.freshness import revalidated
 from nixpy.lock import lock_path
@@ -40,11 +40,6 @@ NETWORK = re.compile(
     r"nfs\d?|cifs|smb\w*|9p|afs|ceph|lustre|gpfs|beegfs|glusterfs|fuse\.(sshfs|s3fs|rclone|gcsfuse|glusterfs)"
 )
 """Types of file systems (``/proc/self/mountinfo``) on which a file costs a round trip."""
-
-
-def _some(lines: list[str]) -> list[str]:
-    more = len(lines) - MOST_SHOWN
-    return [*lines[:MOST_SHOWN], *([f"and {more} more"] if more > 0 else [])]
 
 
 @check("nixpy.home-missing", title="nixpy has no place for its cache", severity=Severity.WARNING)
@@ -140,7 +135,8 @@ def cache_not_private(seen: Examination) -> Iterator[Found]:
     quoted = shlex.quote(top)
     if foreign:
         yield Found(
-            *_some(foreign), command=f'sudo chown -R "$(id -u)" {quoted} && chmod -R go-w {quoted}'
+            *some(foreign, MOST_SHOWN),
+            command=f'sudo chown -R "$(id -u)" {quoted} && chmod -R go-w {quoted}',
         )
     elif open_:
 
@@ -150,7 +146,7 @@ def cache_not_private(seen: Examination) -> Iterator[Found]:
 
         lines = [f"{path} has mode {os.lstat(path).st_mode & 0o7777:04o}" for path in open_]
         fix = Fix(f"take from others the right to write to {len(open_)} paths below {top}", close)
-        yield Found(*_some(lines), command=f"chmod -R go-w {quoted}", fix=fix)
+        yield Found(*some(lines, MOST_SHOWN), command=f"chmod -R go-w {quoted}", fix=fix)
 
 
 @check("nixpy.entry-damaged", title="an entry in the cache is damaged", severity=Severity.NOTE)
@@ -181,7 +177,7 @@ def entry_damaged(seen: Examination) -> Iterator[Found]:
                 os.unlink(path)
 
         yield Found(
-            *_some(damaged),
+            *some(damaged, MOST_SHOWN),
             command=f"rm {' '.join(map(shlex.quote, damaged))}",
             fix=Fix(f"remove {len(damaged)} damaged entries below {seen.cache}", remove),
         )
@@ -228,7 +224,7 @@ def leftovers(seen: Examination) -> Iterator[Found]:
         collect(seen.environ)
 
     yield Found(
-        *_some([f"{one.path} ({one.why})" for one in removable]),
+        *some([f"{one.path} ({one.why})" for one in removable], MOST_SHOWN),
         command="nixpy gc",
         fix=Fix("remove what belongs to projects that are gone", remove),
     )
