@@ -20,6 +20,7 @@ from nixpy.cli.shared import (
     json_option,
     make_resolver,
     print_json,
+    print_table,
     project_option,
     tell,
     tell_error,
@@ -249,18 +250,7 @@ def _print(found: list[Kernelspec]) -> None:
         (one.name, one.display_name, one.kind, one.state, _detail(one), one.directory)
         for one in found
     ]
-    if not sys.stdout.isatty():
-        for row in rows:
-            print("\t".join(row))
-        return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table("name", "shown as", "kind", "state", "", box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*map(Text, row[:5]))
-    Console().print(table)
+    print_table(("name", "shown as", "kind", "state", ""), rows)
 
 
 def _detail(one: Kernelspec) -> str:

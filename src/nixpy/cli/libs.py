@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
+from nixpy.cli.shared import print_table
 from nixpy.errors import EnvironmentUnusable
 from nixpy.libraries.loader import library_path_of
 from nixpy.libraries.locate import located_attribute
@@ -142,15 +142,4 @@ def print_libraries(report: Report) -> None:
         for one in report["needs"]
     ]
     rows += [("", path, "", "damaged", "") for path in report["damaged"]]
-    if not sys.stdout.isatty():
-        for row in rows:
-            print("\t".join(row))
-        return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table("distribution", "file", "needs", "found", "by", box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*map(Text, row))
-    Console().print(table)
+    print_table(("distribution", "file", "needs", "found", "by"), rows)

@@ -7,6 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from nixpy.cli.shared import print_table
 from nixpy.collect import entries as all_entries
 from nixpy.decision import verdicts
 from nixpy.envrc import double_lines
@@ -325,18 +326,7 @@ def print_entries(found: list[Report]) -> None:
         )
         for one in found
     ]
-    if not sys.stdout.isatty():
-        for row in rows:
-            print("\t".join(row))
-        return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table("directory", "manager", "environment", "state", box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*map(Text, row))
-    Console().print(table)
+    print_table(("directory", "manager", "environment", "state"), rows)
 
 
 def _state_in_words(entry: Report) -> str:

@@ -17,7 +17,7 @@ from nixpy.resolver import Resolver
 from nixpy.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from nixpy.resolver import Resolution
 
@@ -33,6 +33,7 @@ __all__ = [
     "json_option",
     "make_resolver",
     "print_json",
+    "print_table",
     "project_option",
     "show",
     "tell",
@@ -159,3 +160,22 @@ def print_json(command: str, report: dict[str, Any]) -> None:
     """Print the report of a command, by its versioned schema."""
     document = {"schema": f"nixpy.{command}/1", **report}
     click.echo(json.dumps(document, indent=2, sort_keys=False))
+
+
+def print_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows as a table; where it is no terminal, as lines with tabs and without titles.
+
+    What a row has beyond the titles stands in the lines alone.
+    """
+    if not sys.stdout.isatty():
+        for row in rows:
+            print("\t".join(row))
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*titles, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*map(Text, row[: len(titles)]))
+    Console().print(table)
