@@ -12,12 +12,17 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from nixpy.manifests.requirements import Kind
 
-__all__ = ["Distribution", "Recorded", "find_distributions"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from nixpy.manifests.requirements import Entry
+
+__all__ = ["Distribution", "Recorded", "Unmet", "find_distributions", "unmet_requirements"]
 
 SUFFIX = ".dist-info"
 
@@ -99,3 +104,47 @@ def find_distributions(site_packages: str) -> tuple[Distribution, ...]:
             directory = f"{site_packages}/{name}"
             found.append(Distribution(canonicalize_name(project), version, directory))
     return tuple(sorted(found, key=lambda one: (one.name, one.version)))
+
+
+class Unmet(NamedTuple):
+    """A requirement that what is installed does not meet.
+
+    Attributes:
+        entry: as a requirements file has it.
+        wanted: what it asks for.
+        installed: the version that is installed; ``None`` where none is.
+    """
+
+    entry: Entry
+    wanted: Requirement
+    installed: str | None
+
+
+def unmet_requirements(
+    entries: Iterable[Entry], distributions: Iterable[Distribution], python: str
+) -> Iterator[Unmet]:
+    """Yield the requirements by name that what is installed does not meet.
+
+    Args:
+        entries: of requirements files; what is no name or only a constraint does not count.
+        distributions: what is installed.
+        python: version of the Python that markers are evaluated for (PyPA, "Dependency
+            specifiers"); empty for the one that runs.
+    """
+    markers = {}
+    if python:
+        markers["python_version"] = ".".join(python.split(".")[:2])
+        markers["python_full_version"] = python
+    installed = {one.name: one.version for one in distributions}
+    for entry in entries:
+        if entry.kind is not Kind.NAMED or entry.is_constraint:
+            continue
+        try:
+            wanted = Requirement(entry.text)
+        except InvalidRequirement:
+            continue
+        if wanted.marker and not wanted.marker.evaluate(markers):
+            continue
+        version = installed.get(canonicalize_name(wanted.name))
+        if version is None or not wanted.specifier.contains(version, prereleases=True):
+            yield Unmet(entry, wanted, version)

@@ -12,16 +12,13 @@ import shlex
 import shutil
 from typing import TYPE_CHECKING, NamedTuple
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
-
 from nixpy.doctor.check import check
+from nixpy.doctor.distributions import unmet_requirements
 from nixpy.doctor.finding import Absent, Fix, Found, Severity, some
 from nixpy.freshness import changed_inputs
 from nixpy.libraries.launcher import PTH
 from nixpy.libraries.patching import patched_files
 from nixpy.managers.uv import find_uv, sync_flags
-from nixpy.manifests.requirements import Kind
 from nixpy.marker import is_synced_to, read_marker, was_changed_by_hand
 from nixpy.process import find_program
 
@@ -279,32 +276,11 @@ def _against_lock(seen: Examination) -> list[_Difference]:
 
 
 def _against_requirements(seen: Examination) -> list[_Difference]:
-    installed = {one.name: one.version for one in seen.distributions}
-    found = []
-    for entry in seen.survey.requirements.entries:
-        if entry.kind is not Kind.NAMED or entry.is_constraint:
-            continue
-        try:
-            wanted = Requirement(entry.text)
-        except InvalidRequirement:
-            continue
-        if wanted.marker and not wanted.marker.evaluate(_marker_environment(seen)):
-            continue
-        version = installed.get(canonicalize_name(wanted.name))
-        if version is None or not wanted.specifier.contains(version, prereleases=True):
-            found.append(_Difference(wanted.name, str(wanted.specifier) or "any version", version))
-    return found
-
-
-def _marker_environment(seen: Examination) -> dict[str, str]:
-    """Return what markers are evaluated with where the Python is not the one that we run on."""
-    version = seen.prefix.version() or ""
-    if not version:
-        return {}
-    return {
-        "python_version": ".".join(version.split(".")[:2]),
-        "python_full_version": version,
-    }
+    entries, python = seen.survey.requirements.entries, seen.prefix.version() or ""
+    return [
+        _Difference(one.wanted.name, str(one.wanted.specifier) or "any version", one.installed)
+        for one in unmet_requirements(entries, seen.distributions, python)
+    ]
 
 
 @check(

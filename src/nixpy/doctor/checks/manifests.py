@@ -6,10 +6,8 @@ import os
 import shlex
 from typing import TYPE_CHECKING
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
-
 from nixpy.doctor.check import check
+from nixpy.doctor.distributions import unmet_requirements
 from nixpy.doctor.finding import Absent, Found, Severity, some
 from nixpy.errors import (
     ManifestError,
@@ -20,7 +18,7 @@ from nixpy.errors import (
 )
 from nixpy.inputs import ObservedFiles
 from nixpy.managers.uv import find_uv
-from nixpy.manifests.requirements import Kind, read_requirements
+from nixpy.manifests.requirements import read_requirements
 from nixpy.process import find_program
 
 if TYPE_CHECKING:
@@ -183,27 +181,16 @@ def disagree(seen: Examination) -> Iterator[Found]:
     ]
     if not files:
         return
-    installed = {one.name: one.version for one in seen.distributions}
     try:
         found = read_requirements(files, files=ObservedFiles(), environ=seen.environ)
     except NixpyError as error:
         raise Absent(one_line(error)) from None
     lines = []
-    for entry in found.entries:
-        if entry.kind is not Kind.NAMED or entry.is_constraint:
-            continue
-        try:
-            wanted = Requirement(entry.text)
-        except InvalidRequirement:
-            continue
-        if wanted.marker and not wanted.marker.evaluate():
-            continue
-        version = installed.get(canonicalize_name(wanted.name))
-        place = f"{seen.shown(entry.file)}:{entry.line}: {wanted}"
-        if version is None:
-            lines.append(f"{place}, which is not installed")
-        elif not wanted.specifier.contains(version, prereleases=True):
-            lines.append(f"{place}, and {version} is installed")
+    for entry, wanted, version in unmet_requirements(
+        found.entries, seen.distributions, seen.prefix.version() or ""
+    ):
+        what = "which is not installed" if version is None else f"and {version} is installed"
+        lines.append(f"{seen.shown(entry.file)}:{entry.line}: {wanted}, {what}")
     if lines:
         yield Found(*some(lines, MOST_SHOWN))
 
