@@ -25,6 +25,7 @@ from nixpy.inputs import (
 from nixpy.nix.dev_shell import DevShell, Interpreter
 from nixpy.nix.flake import Tree, local_trees
 from nixpy.nix.reads import SKIPPED, CannotWatch, Reads, directories_below
+from nixpy.nix.source import git_top
 from nixpy.process import find_program
 from nixpy.version import __version__
 
@@ -160,7 +161,8 @@ class Evaluation:
 
     def _script(self) -> str:
         if not self.source.is_flake:
-            top = _top_of(os.path.dirname(self.source.file))
+            directory = os.path.dirname(self.source.file)
+            top = git_top(directory) or directory
             self.trees = (Tree(top, top),)
             self._listen()
             return self._printed(self.options.nix_options)
@@ -316,7 +318,7 @@ class Evaluation:
         if not self.trees:
             yield from _observed((f"{self.root}/flake.nix", f"{self.root}/flake.lock"))
             # That `git add` was forgotten is what goes wrong most often.
-            yield from _observed((f"{_top_of(self.root)}/.git/index",))
+            yield from _observed((f"{git_top(self.root) or self.root}/.git/index",))
 
     # What it comes to
 
@@ -429,13 +431,3 @@ def _overlaps(script: str) -> tuple[str, ...]:
     if hook is None:
         return ()
     return tuple(does for pattern, does in OVERLAPS if re.search(pattern, hook[1]))
-
-
-def _top_of(directory: str) -> str:
-    """Return the top of the git tree that a directory lies in, else the directory."""
-    top = directory
-    while not os.path.lexists(f"{top}/.git"):
-        if top == "/":
-            return directory
-        top = os.path.dirname(top)
-    return top
