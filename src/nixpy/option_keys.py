@@ -6,6 +6,7 @@ are derived from :data:`OPTION_KEYS`.
 
 from __future__ import annotations
 
+import re
 from typing import Literal, NamedTuple, TypeAlias
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "ShellHook",
     "Sync",
     "Value",
+    "variable_name_fault",
 ]
 
 Manager: TypeAlias = Literal["auto", "uv", "pip", "mamba", "none"]
@@ -275,3 +277,10 @@ OPTION_KEYS: tuple[OptionKey, ...] = (
         choices=("auto", "manual"),
     ),
 )
+
+
+def variable_name_fault(name: str) -> str | None:
+    """Return what is wrong with the name of a variable, or ``None``."""
+    if re.search(VARIABLE_NAME, name):
+        return None
+    return f"expected the name of a variable (letters, digits, underscores), got {name!r}"

@@ -18,7 +18,6 @@ from nixpy.option_keys import (
     CUDA_VERSION,
     EXTRA_NAME,
     OPTION_KEYS,
-    VARIABLE_NAME,
     VARIABLE_VALUE,
     CondaEngine,
     ExtrasByVersion,
@@ -29,6 +28,7 @@ from nixpy.option_keys import (
     ShellHook,
     Sync,
     Value,
+    variable_name_fault,
 )
 
 if TYPE_CHECKING:
@@ -265,7 +265,7 @@ def _typed_entry(table: Table, key: OptionKey) -> Value | None:
     if key.kind == "choice or extras" and table.is_table(key.name):
         return table.arrays_by_key(key.name, check_key=_version_fault, check=_extra_fault)
     if key.kind == "variables":
-        return table.strings_by_key(key.name, check_key=_name_fault, check=_value_fault)
+        return table.strings_by_key(key.name, check_key=variable_name_fault, check=_value_fault)
     return table.string(key.name, check=_check(key))
 
 
@@ -326,7 +326,7 @@ def _pairs(
         if not separator:
             what: str | None = f"expected NAME=value, got {item!r}"
         else:
-            what = _name_fault(name)
+            what = variable_name_fault(name)
             if what is None and (value_fault := _value_fault(value)):
                 what = f"{name}: {value_fault}"
         if what is not None:
@@ -390,12 +390,6 @@ def _check(key: OptionKey) -> Check:
         return f"{key.expected}, got {text!r}"
 
     return check
-
-
-def _name_fault(name: str) -> str | None:
-    if re.search(VARIABLE_NAME, name):
-        return None
-    return f"expected the name of a variable (letters, digits, underscores), got {name!r}"
 
 
 def _version_fault(version: str) -> str | None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from nixpy.errors import ManifestError
 from nixpy.manifests.yaml import read_yaml
-from nixpy.option_keys import VARIABLE_NAME
+from nixpy.option_keys import variable_name_fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -91,7 +91,7 @@ def read_conda_manifest(path: str, files: Files, platform: str) -> CondaManifest
         channels=top.strings("channels"),
         specs=tuple(specs),
         pip=tuple((line, directory) for line in pip),
-        variables=top.strings_by_key("variables", check_key=_variable_fault),
+        variables=top.strings_by_key("variables", check_key=variable_name_fault),
     )
     if faults:
         raise ManifestError(faults[0], next="\n".join(faults[1:]) or None)
@@ -135,9 +135,3 @@ def _spec_fault(spec: str) -> str | None:
     if spec.startswith("-") or name_of(spec) is None:
         return f"expected a match spec as in `numpy >=2`, got {spec!r}"
     return None
-
-
-def _variable_fault(name: str) -> str | None:
-    if re.search(VARIABLE_NAME, name):
-        return None
-    return f"expected the name of a variable (letters, digits, underscores), got {name!r}"
