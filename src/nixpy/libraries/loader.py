@@ -38,10 +38,8 @@ __all__ = [
     "Linker",
     "Loader",
     "Need",
-    "lacking_versions",
     "library_path_of",
     "linker_of",
-    "needs_of",
     "read_cache",
 ]
 
@@ -303,55 +301,6 @@ def library_path_of(value: str) -> tuple[str, ...]:
     return tuple(re.split("[:;]", value)) if value else ()
 
 
-def needs_of(
-    path: str,
-    linker: Linker,
-    *,
-    library_path: Sequence[str] = (),
-    loaded: Mapping[str, str] | None = None,
-    above: tuple[str, ...] = (),
-    read: Reader = read_elf,
-) -> tuple[Need, ...]:
-    """Return what an object and all that it loads need, and where each is found.
-
-    Relative paths are those of this process.
-
-    Args:
-        path: of the object.
-        linker: the dynamic linker that loads it.
-        library_path: directories of ``LD_LIBRARY_PATH``.
-        loaded: paths by soname of what the process has loaded already.
-        above: ``DT_RPATH`` of the program itself, and before it those of what loads the object.
-        read: reads ELF files, by default from the disk.
-
-    Raises:
-        DamagedElf: the object cannot be read.
-        OSError: the object cannot be read.
-    """
-    loader = Loader(linker, library_path=library_path, read=read)
-    return loader.needs_of(path, loaded=loaded, above=above)
-
-
-def lacking_versions(
-    path: str,
-    linker: Linker,
-    *,
-    library_path: Sequence[str] = (),
-    loaded: Mapping[str, str] | None = None,
-    above: tuple[str, ...] = (),
-    read: Reader = read_elf,
-) -> tuple[LackingVersion, ...]:
-    """Return the symbol versions that an object, or what it loads, needs and does not get.
-
-    As the dynamic linker has it, a weak one may be absent, and a library that defines no versions
-    at all is taken as it is. Of a soname that is missing nothing is said.
-
-    The arguments, and what is raised, are those of :func:`needs_of`.
-    """
-    loader = Loader(linker, library_path=library_path, read=read)
-    return loader.lacking_versions(path, loaded=loaded, above=above)
-
-
 class _Object(NamedTuple):
     """An object that is loaded, and the one that loaded it."""
 
@@ -364,6 +313,12 @@ class Loader:
     """Answers for many objects, and looks at each directory and each candidate once.
 
     What it has seen it does not look at again: it is made for one question, or a set of them.
+    Relative paths are those of this process.
+
+    Args:
+        linker: the dynamic linker that loads them.
+        library_path: directories of ``LD_LIBRARY_PATH``.
+        read: reads ELF files, by default from the disk.
     """
 
     def __init__(
@@ -380,14 +335,30 @@ class Loader:
     def needs_of(
         self, path: str, *, loaded: Mapping[str, str] | None = None, above: Sequence[str] = ()
     ) -> tuple[Need, ...]:
-        """Return what the function of this name returns."""
+        """Return what an object and all that it loads need, and where each is found.
+
+        Args:
+            path: of the object.
+            loaded: paths by soname of what the process has loaded already.
+            above: ``DT_RPATH`` of the program itself, and before it those of what loads the object.
+
+        Raises:
+            DamagedElf: the object cannot be read.
+            OSError: the object cannot be read.
+        """
         names = dict(loaded or {})
         return tuple(need for _, needs in self.walk(path, names, above) for need in needs)
 
     def lacking_versions(
         self, path: str, *, loaded: Mapping[str, str] | None = None, above: Sequence[str] = ()
     ) -> tuple[LackingVersion, ...]:
-        """Return what the function of this name returns."""
+        """Return the symbol versions that an object, or what it loads, needs and does not get.
+
+        As the dynamic linker has it, a weak one may be absent, and a library that defines no
+        versions at all is taken as it is. Of a soname that is missing nothing is said.
+
+        The arguments, and what is raised, are those of :meth:`needs_of`.
+        """
         names = dict(loaded or {})
         # A version may be needed of a library that comes later: all are found first.
         objects = [one for one, _ in self.walk(path, names, above)]

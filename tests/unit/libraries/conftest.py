@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from nixpy.libraries.elf import read_elf
-from nixpy.libraries.loader import Linker, Loader, library_path_of, linker_of, needs_of
+from nixpy.libraries.loader import Linker, Loader, library_path_of, linker_of
 
 HOST = """
 #define _GNU_SOURCE
@@ -129,11 +129,10 @@ class Workbench:
         before = os.getcwd()
         os.chdir(self.top)
         try:
-            ours = needs_of(
-                str(path),
+            ours = Loader(
                 self.linker._replace(origin=origin),
                 library_path=library_path_of(library_path or ""),
-            )
+            ).needs_of(str(path))
         finally:
             os.chdir(before)
         said = self.traced(path, **variables)

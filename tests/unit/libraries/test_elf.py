@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nixpy.libraries.elf import BLOCK, MAGIC, DamagedElf, _Image, read_elf
-from nixpy.libraries.loader import Linker, linker_of, needs_of, read_cache
+from nixpy.libraries.loader import Linker, Loader, linker_of, read_cache
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,7 +60,7 @@ def ours(path: Path) -> dict[str, str | None]:
     assert linker is not None
     return {
         one.soname: str(Path(one.found).resolve()) if one.found else None
-        for one in needs_of(str(path), linker)
+        for one in Loader(linker).needs_of(str(path))
         if not one.soname.startswith("ld-linux")
     }
 
@@ -252,7 +252,7 @@ def test_damage_is_an_error_or_a_verdict(place: Path, alarm: None, content: byte
     # 64 KiB of each text and 1 MiB of all of them: more is not even read.
     assert blocks_of(place) < 1000
     try:
-        needs_of(str(place), Linker("/lib64/ld-linux-x86-64.so.2", {}, ()))
+        Loader(Linker("/lib64/ld-linux-x86-64.so.2", {}, ())).needs_of(str(place))
     except DamagedElf:
         pass
 

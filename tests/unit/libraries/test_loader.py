@@ -18,9 +18,8 @@ from nixpy.libraries.elf import read_elf
 from nixpy.libraries.loader import (
     LackingVersion,
     Linker,
-    lacking_versions,
+    Loader,
     linker_of,
-    needs_of,
     read_cache,
 )
 
@@ -188,7 +187,7 @@ def test_names_with_a_slash(bench: Workbench) -> None:
     bench.library(f"d/{DEMO}")
     for name in (f"{bench.top}/d/{DEMO}", f"d/{DEMO}", f"./d/{DEMO}", f"$ORIGIN/d/{DEMO}"):
         top = bench.library("top.so", needs=(name,), runpath="$ORIGIN")
-        ours = needs_of(str(top), bench.linker)
+        ours = Loader(bench.linker).needs_of(str(top))
         if name.startswith("$"):
             # A trace has the name with its token replaced.
             assert ours[0].found == f"{bench.top}/d/{DEMO}"
@@ -252,7 +251,7 @@ def test_files_that_are_damaged_end_the_search(bench: Workbench) -> None:
         content[:7] + b"\x09" + content[8:],
     ):
         bad.write_bytes(bytes_)
-        (need,) = needs_of(str(top), bench.linker)
+        (need,) = Loader(bench.linker).needs_of(str(top))
         assert (need.found, need.by) == (None, "damaged")
         assert bench.verdict(top)[DEMO] is None
     bad.unlink()
@@ -280,7 +279,7 @@ def test_origin_of_a_symbolic_link_is_where_the_link_is(bench: Workbench) -> Non
     bench.library(f"elsewhere/d/{DEMO}")
     bench.library(f"d/{DEMO}")
     top = bench.library("top.so", needs=(DEMO,), runpath="$ORIGIN/jump/../d")
-    found = needs_of(str(top), bench.linker)[0].found
+    found = Loader(bench.linker).needs_of(str(top))[0].found
     assert found
     assert os.path.realpath(found) == f"{bench.top}/elsewhere/d/{DEMO}"
     bench.verdict(top)
@@ -367,7 +366,7 @@ def test_a_linker_that_is_another(bench: Workbench) -> None:
 def test_entries_of_the_cache(bench: Workbench) -> None:
     sonames = [one for one in bench.linker.cache if not re.search(r"^ld-|[^\w.+-]", one)]
     top = bench.library("top.so", needs=tuple(sonames[:40]))
-    needs = needs_of(str(top), bench.linker)
+    needs = Loader(bench.linker).needs_of(str(top))
     own = [one for one in needs if one.file == str(top)]
     assert {one.by for one in own} <= {"cache", "loaded"}
     bench.verdict(top)
@@ -448,7 +447,7 @@ def test_this_very_interpreter_loads_what_is_found(bench: Workbench, kind: str, 
         text=True,
     )
     files, error = json.loads(done.stdout)
-    needs = needs_of(str(top), linker)
+    needs = Loader(linker).needs_of(str(top))
     missing = [one.soname for one in needs if one.found is None]
     if missing:
         assert error.startswith(f"{missing[0]}: cannot open shared object file")
@@ -468,7 +467,7 @@ ONE = "int one(void) { return 1; }\n"
 
 def lacking(bench: Workbench, path: Path) -> set[tuple[str, str, str]]:
     """Return what both linkers say is lacking, having seen that they say the same."""
-    ours = lacking_versions(str(path), bench.linker)
+    ours = Loader(bench.linker).lacking_versions(str(path))
     assert all(Path(one.found).name == one.soname for one in ours)
     short = {(one.found, one.version, one.file) for one in ours}
     assert short == set(LACKING.findall(bench.traced(path)))
@@ -490,7 +489,7 @@ def test_a_version_that_the_library_found_does_not_have_is_lacking(bench: Workbe
     assert lacking(bench, path) == set()
     bench.library("libbelow.so.1", code=ONE, versions="V_1 { global: one; };\n")
     assert lacking(bench, path) == {(str(below), "V_2", str(path))}
-    assert lacking_versions(str(path), bench.linker) == (
+    assert Loader(bench.linker).lacking_versions(str(path)) == (
         LackingVersion(str(path), "libbelow.so.1", str(below), "V_2"),
     )
 
