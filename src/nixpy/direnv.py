@@ -10,10 +10,20 @@ import os
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Any
 
     from nixpy.process import Runner
 
-__all__ = ["WATCHES", "before_direnv", "library_path", "library_text", "watches_after"]
+__all__ = [
+    "WATCHES",
+    "before_direnv",
+    "configuration_directories",
+    "difference",
+    "library_path",
+    "library_text",
+    "unpacked",
+    "watches_after",
+]
 
 WATCHES = "DIRENV_WATCHES"
 
@@ -47,23 +57,42 @@ def watches_after(
 def before_direnv(environ: Mapping[str, str]) -> dict[str, str]:
     """Return ``environ`` as it was before direnv loaded an ``.envrc`` into it.
 
-    ``DIRENV_DIFF`` holds what each variable was, as URL-safe base64 of zlib of JSON (direnv's
-    ``gzenv``); where it is not that, ``environ`` is returned as it is.
+    Where ``DIRENV_DIFF`` does not say, ``environ`` is returned as it is.
     """
-    text = environ.get("DIRENV_DIFF", "")
-    if not text:
+    found = difference(environ.get("DIRENV_DIFF", ""))
+    if found is None:
         return dict(environ)
+    before, after = found
+    kept = {name: value for name, value in environ.items() if name not in after}
+    return {**kept, **before}
+
+
+def difference(text: str) -> tuple[dict[str, str], dict[str, str]] | None:
+    """Return what ``DIRENV_DIFF`` holds: what each variable was before, and what it is after.
+
+    A variable that is not in one of them was, or is, not set. ``None`` where it is not that.
+    """
+    try:
+        found = unpacked(text) if text else None
+        return None if found is None else (dict(found["p"]), dict(found["n"]))
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def unpacked(text: str) -> Any:
+    """Return what direnv packed into a variable: URL-safe base64 of zlib of JSON (its ``gzenv``).
+
+    Raises:
+        ValueError: it is not that.
+    """
     import base64
     import json
     import zlib
 
     try:
-        difference = json.loads(zlib.decompress(base64.urlsafe_b64decode(text)))
-        before, after = dict(difference["p"]), dict(difference["n"])
-    except (ValueError, KeyError, TypeError, zlib.error):
-        return dict(environ)
-    kept = {name: value for name, value in environ.items() if name not in after}
-    return {**kept, **before}
+        return json.loads(zlib.decompress(base64.urlsafe_b64decode(text)))
+    except zlib.error as error:
+        raise ValueError(str(error)) from None
 
 
 def library_path(environ: Mapping[str, str]) -> str | None:
@@ -80,13 +109,33 @@ def library_path(environ: Mapping[str, str]) -> str | None:
         return own
     if goes_on and environ.get("DIRENV_CONFIG_HOME"):
         return f"{environ['DIRENV_CONFIG_HOME']}/lib/nixpy.sh"
+    users = _users_directory(environ)
+    return f"{users}/lib/nixpy.sh" if users else None
+
+
+def configuration_directories(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return where direnv's configuration lies (direnv.toml(1), FILES); nowhere without HOME.
+
+    That is one directory; on NixOS it is followed by the user's, which the first one goes on to.
+    """
+    configured = environ.get("DIRENV_CONFIG", "")
+    users = _users_directory(environ)
+    if not configured:
+        return (users,) if users else ()
+    if not os.path.exists(f"{configured}/lib/{USERS_LIBRARIES}"):
+        return (configured,)
+    users = environ.get("DIRENV_CONFIG_HOME") or users
+    return (configured, users) if users else (configured,)
+
+
+def _users_directory(environ: Mapping[str, str]) -> str | None:
     base = environ.get("XDG_CONFIG_HOME", "")
     if not base:
         home = environ.get("HOME", "")
         if not home:
             return None
         base = f"{home}/.config"
-    return f"{base}/direnv/lib/nixpy.sh"
+    return f"{base}/direnv"
 
 
 def library_text(command: Sequence[str], version: str) -> str:

@@ -25,6 +25,10 @@ def main(argv: list[str] | None = None) -> int:
                 os._exit(status)
             if status is not None:
                 return status
+        if arguments[:2] == ["hook", "record"]:
+            from nixpy.hook.asked import record
+
+            return record(arguments[2:])
         if arguments[:2] == ["kernel", "start"]:
             from nixpy.jupyter.start import start
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nixpy.activation import RESTORE, activation, base_environment, deactivation
-from nixpy.cli import doctor, kernel, lab, reports  # noqa: F401 - each adds its group
+from nixpy.cli import doctor, hook, kernel, lab, reports  # noqa: F401 - each adds its own
 from nixpy.cli.fast import with_watches
 from nixpy.cli.shared import (
     FLAGS,

@@ -1,0 +1,423 @@
+"""Asking direnv again what it has just answered, and keeping the answer with all it rests on.
+
+Called by the hook after direnv itself was asked, in the shell's environment as it is by then. What
+it was before follows from ``DIRENV_DIFF``, the one before and the one now. direnv is asked in just
+that environment, so that what is kept is its own answer to a question that is known completely.
+"""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nixpy import cache
+from nixpy.direnv import (
+    USERS_LIBRARIES,
+    WATCHES,
+    before_direnv,
+    configuration_directories,
+    difference,
+    unpacked,
+)
+from nixpy.hook.answers import (
+    Answer,
+    Answers,
+    Direnv,
+    Watched,
+    answers_place,
+    direnv_place,
+    read_answers,
+    read_direnvs,
+    with_direnv,
+    write_place,
+)
+from nixpy.hook.conditions import (
+    Condition,
+    file_conditions,
+    observed_condition,
+    references,
+    variable_condition,
+)
+from nixpy.hook.reading import Reason, read_configuration, read_envrc
+from nixpy.hook.rendering import STATE, render_answers, render_direnvs
+from nixpy.inputs import ABSENT, NO_TIME, digest, observe
+from nixpy.marker import interpreter_of, marker_mtime, marker_path
+from nixpy.shells.names import RESERVED, is_name
+from nixpy.stamp import DAY, NANOSECONDS, TICK, settles_at
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from nixpy.hook.reading import Reading
+    from nixpy.inputs import Input
+    from nixpy.process import Runner
+
+__all__ = ["Recorder", "configuration_reasons", "reasons"]
+
+READ_BY_DIRENV = (
+    "BASHOPTS",
+    "BASH_COMPAT",
+    "BASH_ENV",
+    "CDPATH",
+    "HOME",
+    "POSIXLY_CORRECT",
+    "SHELLOPTS",
+    "TERM",
+    "XDG_CACHE_HOME",
+    "XDG_CONFIG_HOME",
+    "XDG_DATA_HOME",
+)
+"""What direnv and its bash read besides ``DIRENV_…``: where things are, and how bash behaves."""
+
+MOST_RUNS = 3
+"""How often direnv is asked until what it watches stays the same."""
+
+LONGEST_RUN = 20.0
+"""Seconds that it may take."""
+
+
+class _NotKnownError(Exception):
+    """The answer is not kept. ``always``: nor will be the next one, until something changes."""
+
+    def __init__(self, why: str, *, always: bool = False) -> None:
+        super().__init__(why)
+        self.always = always
+
+
+@dataclass(frozen=True)
+class Recorder:
+    """Keeps what direnv answers.
+
+    Attributes:
+        shell: whose hook asks, one of :data:`nixpy.hook.answers.SHELLS`.
+        root: where answers are kept (:func:`nixpy.hook.answers.hook_directory`).
+        direnv: absolute path of the program.
+        environ: the environment of the shell, after direnv has answered.
+        runner: starts it.
+    """
+
+    shell: str
+    root: str
+    direnv: str
+    environ: Mapping[str, str]
+    runner: Runner
+
+    def record(self, before: str, directory: str) -> None:
+        """Keep what direnv answered last.
+
+        Args:
+            before: ``DIRENV_DIFF`` before it did; empty where nothing was loaded.
+            directory: the working directory.
+
+        Raises:
+            OSError: it cannot be kept.
+        """
+        try:
+            direnv = self._keep_direnv()
+            loaded = self.environ.get("DIRENV_FILE", "")
+            if loaded:
+                self._keep_loaded(direnv, loaded, before)
+            elif before:
+                self._keep_leaving(direnv, before, directory)
+        except _NotKnownError:
+            pass
+
+    @property
+    def _top(self) -> str:
+        return os.path.dirname(os.path.dirname(self.root))
+
+    def _keep_direnv(self) -> Direnv:
+        now = self._direnv_now()
+        place = direnv_place(self.root)
+        known = read_direnvs(place)
+        if known[:1] != (now,) or not os.path.exists(f"{place}/{self.shell}"):
+            known = with_direnv(known, now)
+            write_place(
+                place, self._top, known, lambda shell: render_direnvs(shell, known), self.shell
+            )
+        return now
+
+    def _direnv_now(self) -> Direnv:
+        own = {name for name in self.environ if name.startswith("DIRENV_")} - {*STATE}
+        if self.environ.get("DIRENV_DEBUG"):
+            raise _NotKnownError("direnv says what it does")
+        files = [self.direnv, *configuration_files(self.environ)]
+        if any(_loads_dotenv(path) for path in files[1:]):
+            raise _NotKnownError("direnv loads .env files")
+        conditions = (
+            *(variable_condition(name, self.environ) for name in sorted({*READ_BY_DIRENV, *own})),
+            *_settled(files),
+        )
+        parts = (os.fsencode(part) for one in conditions for part in one)
+        return Direnv(digest(*parts), conditions, len(own))
+
+    def _keep_loaded(self, direnv: Direnv, loaded: str, before: str) -> None:
+        directory = os.path.dirname(loaded)
+        place = answers_place(self.root, directory)
+        old = read_answers(place)
+        found = reasons(loaded, self.environ)
+        answers = old._replace(always=str(found[0]) if found else "")
+        watched = self._watched(self.environ.get(WATCHES, ""))
+        answers = answers.with_watched(watched)
+        if not found:
+            try:
+                answer, watched = self._entering(direnv, loaded, before, watched)
+                answers = answers.with_watched(watched).with_entering(answer)
+            except _NotKnownError as error:
+                answers = answers._replace(always=str(error) if error.always else "")
+        self._write(place, directory, answers)
+
+    def _keep_leaving(self, direnv: Direnv, before: str, directory: str) -> None:
+        environ = self._environ_before(before)
+        loaded = environ.get("DIRENV_FILE", "")
+        if not loaded:
+            return
+        answer, _ = self._ask(direnv, environ, directory)
+        answer = answer._replace(conditions=(*answer.conditions, Condition("file", loaded)))
+        left = os.path.dirname(loaded)
+        place = answers_place(self.root, left)
+        self._write(place, left, read_answers(place).with_leaving(answer))
+
+    def _write(self, place: str, directory: str, answers: Answers) -> None:
+        write_place(
+            place,
+            self._top,
+            answers,
+            lambda shell: render_answers(shell, directory, answers),
+            self.shell,
+        )
+
+    def _entering(
+        self, direnv: Direnv, loaded: str, before: str, watched: Watched
+    ) -> tuple[Answer, Watched]:
+        """Return the answer to entering a directory, and what is loaded then."""
+        environ = self._environ_before(before)
+        if environ.get("DIRENV_FILE") == loaded:
+            # It was loaded again, because of a change that will not be made again.
+            environ = self._environ_before("")
+        directory = os.path.dirname(loaded)
+        for _ in range(MOST_RUNS):
+            reading = read_envrc(loaded, self.environ.get("HOME", ""))
+            answer, after = self._ask(direnv, environ, directory)
+            seen, watched = watched, self._watched(after)
+            if seen == watched and self._direnv_now() == direnv:
+                break
+        else:
+            raise _NotKnownError("what it watches is another each time", always=True)
+        conditions = (
+            *answer.conditions,
+            *(Condition("file", path) for path in (environ.get("DIRENV_FILE"),) if path),
+            *_conditions_of_reading(reading, environ),
+            *(
+                one
+                for at, arguments in reading.calls
+                for one in self._conditions_of_entry(at, arguments, environ)
+            ),
+            Condition("target", directory, os.path.realpath(directory)),
+            *watched.conditions,
+        )
+        return answer._replace(conditions=tuple(dict.fromkeys(conditions))), watched
+
+    def _environ_before(self, before: str) -> dict[str, str]:
+        """Return the environment as it was while ``before`` was the ``DIRENV_DIFF``."""
+        environ = before_direnv(self.environ)
+        changed = difference(before)
+        if changed is None:
+            return {name: value for name, value in environ.items() if name not in STATE}
+        gone, new = changed
+        kept = {name: value for name, value in environ.items() if name not in gone}
+        return {**kept, **new, "DIRENV_DIFF": before}
+
+    def _ask(
+        self, direnv: Direnv, environ: Mapping[str, str], directory: str
+    ) -> tuple[Answer, str]:
+        """Ask direnv; return its answer, resting on variables alone, and ``DIRENV_WATCHES``."""
+        done = self.runner.capture(
+            [self.direnv, "export", "json"],
+            cwd=directory,
+            environ={**environ, "PWD": directory},
+            timeout=LONGEST_RUN,
+        )
+        if done.status:
+            raise _NotKnownError("direnv fails", always=True)
+        if any(line.startswith("nixpy: ") for line in done.stderr.splitlines()):
+            raise _NotKnownError("nixpy has something to say each time", always=True)
+        try:
+            changes: dict[str, str | None] = json.loads(done.stdout or "{}")
+        except ValueError:
+            raise _NotKnownError("direnv prints what is no JSON", always=True) from None
+        if not changes or not all(is_name(one) and RESERVED not in one for one in changes):
+            raise _NotKnownError("it changes what no shell can export", always=True)
+        names = {*changes, *STATE, "PATH"}
+        for text in (environ.get("DIRENV_DIFF", ""), changes.get("DIRENV_DIFF") or ""):
+            for part in difference(text) or ():
+                names |= part.keys()
+        conditions = (
+            variable_condition(name, environ)
+            # What tells answers apart comes first.
+            for name in sorted(names, key=lambda name: (name not in STATE, name != "PATH", name))
+            if is_name(name)
+        )
+        answer = Answer(
+            direnv.identifier, tuple(conditions), tuple(sorted(changes.items())), done.stderr
+        )
+        return answer, changes.get(WATCHES) or ""
+
+    def _watched(self, watches: str) -> Watched:
+        """Return that everything that direnv watches is as it noted it.
+
+        direnv compares whole seconds, and of a link the younger time of both.
+        """
+        try:
+            noted = [
+                (
+                    one.get("Path") or one["path"],
+                    one.get("Modtime") or one.get("modtime") or 0,
+                    one.get("Exists") or one.get("exists") or False,
+                )
+                for one in unpacked(watches)
+            ]
+            if not all(_latest(path) == (seconds, exists) for path, seconds, exists in noted):
+                raise _NotKnownError("something has changed meanwhile")
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            raise _NotKnownError("what direnv watches cannot be read", always=True) from None
+        return Watched(watches, _settled([path for path, _, _ in noted]))
+
+    def _conditions_of_entry(
+        self, directory: str, arguments: tuple[str, ...], environ: Mapping[str, str]
+    ) -> Iterator[Condition]:
+        """Yield what the stamp of a ``use nixpy`` looks at."""
+        place = cache.entry_directory(self._top, directory, arguments)
+        entry = cache.read_entry(place) if place else None
+        if entry is None or not os.path.exists(f"{place}/stamp"):
+            raise _NotKnownError("there is no stamp")
+        yield Condition("target", directory, entry.root)
+        yield from _conditions_of_prefix(entry)
+        for one in entry.inputs:
+            yield from _conditions_of_input(one, environ)
+        if any(one.kind == "root" for one in entry.inputs):
+            # Whoever comes next makes the roots young.
+            made = os.stat(f"{place}/entry").st_mtime
+            yield Condition("before", "", str(int(made) + DAY))
+
+
+def reasons(envrc: str, environ: Mapping[str, str]) -> list[Reason]:
+    """Return why direnv is always asked about entering and leaving the directory of ``envrc``."""
+    reading = read_envrc(envrc, environ.get("HOME", ""))
+    return [*reading.reasons, *configuration_reasons(environ)]
+
+
+def configuration_reasons(environ: Mapping[str, str]) -> list[Reason]:
+    """Return why direnv is always asked, whatever the ``.envrc``."""
+    found = []
+    if environ.get("BASH_ENV"):
+        found.append(Reason("BASH_ENV", 0, "", "bash evaluates that file first"))
+    for path in configuration_files(environ):
+        if path.endswith(("/direnvrc", "/.direnvrc", ".sh")) and os.path.exists(path):
+            if os.path.basename(path) != USERS_LIBRARIES:
+                found += read_configuration(path)
+        elif _loads_dotenv(path):
+            found.append(Reason(path, 0, "load_dotenv", "any .env may be loaded"))
+    return found
+
+
+def configuration_files(environ: Mapping[str, str]) -> list[str]:
+    """Return direnv's configuration: files, whether they are there or not, and directories."""
+    paths = []
+    for directory in configuration_directories(environ):
+        library = f"{directory}/lib"
+        paths += [f"{directory}/direnv.toml", f"{directory}/config.toml", library]
+        paths += [*sorted(glob.glob(f"{glob.escape(library)}/*.sh")), f"{directory}/direnvrc"]
+    if environ.get("HOME"):
+        paths.append(f"{environ['HOME']}/.direnvrc")
+    return paths
+
+
+def _loads_dotenv(path: str) -> bool:
+    if not path.endswith(".toml"):
+        return False
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return "dotenv" in file.read()
+    except OSError:
+        return False
+
+
+def _conditions_of_reading(reading: Reading, environ: Mapping[str, str]) -> Iterator[Condition]:
+    for path in reading.absent:
+        yield Condition("absent", path)
+    for name in sorted(reading.variables):
+        yield variable_condition(name, environ)
+    for name in sorted(reading.filled):
+        yield Condition("filled", name)
+
+
+def _conditions_of_prefix(entry: cache.Entry) -> Iterator[Condition]:
+    if entry.prefix:
+        python = interpreter_of(entry.prefix)
+        if os.path.lexists(python):
+            yield Condition("runs", python)
+        else:
+            yield Condition("exists", f"{entry.prefix}/conda-meta/history")
+    if entry.marker_mtime != NO_TIME:
+        if marker_mtime(entry.prefix) != entry.marker_mtime:
+            raise _NotKnownError("the environment has changed meanwhile")
+        yield Condition("time", marker_path(entry.prefix), str(entry.marker_mtime))
+
+
+def _conditions_of_input(one: Input, environ: Mapping[str, str]) -> Iterator[Condition]:
+    if one.kind == "text":
+        return
+    if one.kind == "variable":
+        yield observed_condition(one.name, environ)
+    elif one.kind == "variables":
+        names = [name for name in environ if name.startswith(one.name) and is_name(name)]
+        yield Condition("names", one.name, str(len(names)))
+    elif one.kind == "root":
+        yield Condition("exists", one.name)
+    elif observe(one, {}) != one:
+        raise _NotKnownError("something has changed meanwhile")
+    elif one.value == ABSENT:
+        yield Condition("absent", one.name)
+    else:
+        yield Condition("time", one.name, str(one.mtime))
+        if one.target:
+            yield Condition("target", one.name, one.target)
+
+
+def _settled(paths: list[str]) -> tuple[Condition, ...]:
+    """Return that files are what they are, once a further write would change their times."""
+    conditions = _conditions(paths)
+    now = time.time_ns()
+    times = [int(mtime) for mtime in references(conditions)]
+    young = [mtime for mtime in times if mtime <= now < settles_at(mtime)]
+    if not young:
+        return conditions
+    wait = settles_at(max(young)) - now
+    if wait > TICK:
+        raise _NotKnownError("something has just changed")
+    time.sleep(wait / NANOSECONDS)
+    if _conditions(paths) != conditions:
+        raise _NotKnownError("something has just changed")
+    return conditions
+
+
+def _conditions(paths: list[str]) -> tuple[Condition, ...]:
+    try:
+        found = (one for path in paths for one in file_conditions(path))
+        return tuple(dict.fromkeys(found))
+    except OSError:
+        raise _NotKnownError("something cannot be looked at", always=True) from None
+
+
+def _latest(path: str) -> tuple[int, bool]:
+    """Return what direnv notes of a file: its time in whole seconds, and whether it is there."""
+    try:
+        link, file = os.lstat(path), os.stat(path)
+    except FileNotFoundError:
+        return 0, False
+    return int(max(link.st_mtime_ns, file.st_mtime_ns) // NANOSECONDS), True
