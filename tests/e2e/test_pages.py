@@ -1,0 +1,285 @@
+"""What the documentation tells a reader to type does what it says: see ``pages.py``."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+
+from .conftest import Shell
+from .nix.conftest import GIT
+from .pages import (
+    ROOT,
+    SCRIPTS,
+    TYPED,
+    BadPage,
+    Page,
+    all_pages,
+    commands,
+    dialogue,
+    is_as_said,
+    read_page,
+)
+from .github_runner import Runner
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from .conftest import World
+    from .pages import Step
+
+PAGES = [page for page in all_pages() if page.steps]
+
+_ESCAPE = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|[=>])")
+
+
+class Terminal(Shell):
+    """An interactive shell that a page's lines are typed in, at home."""
+
+    def __init__(self, kind: str, world: World, *, hook: bool) -> None:
+        super().__init__(kind, world)
+        self.process.timeout = 300
+        for line in _SETTINGS[kind] + ([] if hook else [_WITHOUT_HOOK[kind]]):
+            self.run(line)
+        self.run("cd")
+
+    def type(self, line: str) -> list[str]:
+        """Type a line that must succeed; return what it printed, and direnv before the prompt."""
+        shown = self.run(line)
+        status = "$status" if self.kind == "fish" else "$?"
+        ended = _lines(self.run(f"echo ended with {status}"))
+        if "ended with 0" not in ended:
+            pytest.fail(f"{line}\n{shown}\n{ended}")
+        return _lines(shown)
+
+
+_SETTINGS = {
+    # Without line editing the terminal shows what commands print, and not what is typed.
+    "bash": ["set +o emacs +o vi"],
+    "zsh": ["setopt interactive_comments"],
+    "fish": [],
+}
+_WITHOUT_HOOK = {
+    "bash": "PROMPT_COMMAND=",
+    "zsh": "precmd_functions=() chpwd_functions=()",
+    "fish": "functions --erase __direnv_export_eval __direnv_cd_hook",
+}
+
+
+def _lines(shown: str) -> list[str]:
+    text = _ESCAPE.sub("", shown).replace("\r\n", "\n")
+    lines = [line.rpartition("\r")[2].rstrip() for line in text.split("\n")]
+    while lines and not lines[-1]:
+        lines.pop()
+    return lines
+
+
+class Reader:
+    """Does all that a page says, in its order, on one machine."""
+
+    def __init__(self, page: Page, world: World) -> None:
+        self.page = page
+        self.world = world
+        self.terminals: dict[str, Terminal] = {}
+
+    def follow(self) -> None:
+        """Do every step."""
+        for step in self.page.steps:
+            try:
+                self._do(step)
+            except pytest.fail.Exception as failure:
+                pytest.fail(f"{self.page.name}:{step.line}: {failure}", pytrace=False)
+
+    def close(self) -> None:
+        for terminal in self.terminals.values():
+            terminal.close()
+
+    def _do(self, step: Step) -> None:
+        if step.kind == "file":
+            path = self.world.home / step.name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(step.text)
+        elif step.kind == "workflow":
+            Runner(self.world, self.world.home / "app").run(yaml.safe_load(step.text))
+        elif step.kind == "set-up":
+            self._terminal("bash").type(step.text)
+        elif step.language in SCRIPTS:
+            self._script(step)
+        elif step.language == "console":
+            self._console(step)
+        else:
+            for line in commands(step.text):
+                self._terminal(TYPED[step.language]).type(line)
+
+    def _console(self, step: Step) -> None:
+        for line, expected in dialogue(step.text):
+            said = self._terminal("bash").type(line)
+            home = str(self.world.home)
+            if not is_as_said(said, [one.replace("/home/me", home) for one in expected]):
+                text = "\n".join(said).replace(home, "/home/me")
+                pytest.fail(f"{line} printed\n{text}\nand not\n" + "\n".join(expected))
+
+    def _script(self, step: Step) -> None:
+        if shutil.which(step.language) is None:
+            pytest.skip(f"{step.language} is not installed")
+        where = _lines(self._terminal("bash").run("pwd -P"))[-1]
+        done = subprocess.run(
+            [step.language, SCRIPTS[step.language], "-c", step.text],
+            cwd=where,
+            env=self.world.environ,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            pytest.fail(f"{step.text}{done.stdout}{done.stderr}")
+
+    def _terminal(self, kind: str) -> Terminal:
+        if kind not in self.terminals:
+            if shutil.which(kind) is None:
+                pytest.skip(f"{kind} is not installed")
+            others = list(self.terminals.values())
+            started = Terminal(kind, self.world, hook="direnv" in self.page.needs)
+            self.terminals[kind] = started
+            for other in others[:1]:
+                started.run(f"cd '{_lines(other.run('pwd -P'))[-1]}'")
+        return self.terminals[kind]
+
+
+def _parameters() -> list[object]:
+    return [
+        pytest.param(
+            page, id=page.name, marks=[pytest.mark.network] if "network" in page.needs else []
+        )
+        for page in PAGES
+    ]
+
+
+@pytest.fixture
+def reader(request: pytest.FixtureRequest, bare_world: World, tmp_path: Path) -> Iterator[Reader]:
+    """A reader of a page, on a machine that has what the page needs."""
+    page: Page = request.param
+    world = bare_world
+    world.environ |= {"NO_COLOR": "1", "TERM": "dumb", "UV_NO_PROGRESS": "1", **GIT}
+    # No nixpkgs can be had by the tests.
+    world.environ["NIXPY_FLAKE"] = "false"
+    for need in page.needs & {"direnv", "git"}:
+        if shutil.which(need) is None:
+            pytest.skip(f"{need} is not installed")
+    if "release" in page.needs:
+        release(world, tmp_path / "release")
+    elif "direnv" in page.needs:
+        world.setup()
+    reader = Reader(page, world)
+    yield reader
+    reader.close()
+
+
+def release(world: World, place: Path) -> None:
+    """Make ``uv tool install nixpy`` install the tree as it is, and take away what is installed."""
+    tree = place / "tree"
+    kept = shutil.ignore_patterns(".git", ".venv", ".cache", "__pycache__", ".*_cache")
+    shutil.copytree(ROOT, tree, ignore=kept, symlinks=True)
+    world.run("uv", "build", "--quiet", "--wheel", "--out-dir", str(place / "dist"), cwd=tree)
+    (world.home / "bin/nixpy").unlink()
+    installed = world.home / ".local/bin"
+    world.environ |= {
+        "PATH": f"{installed}:{world.environ['PATH']}",
+        "XDG_BIN_HOME": str(installed),
+        "UV_FIND_LINKS": str(place / "dist"),
+    }
+
+
+@pytest.mark.parametrize("reader", _parameters(), indirect=True)
+def test_what_a_page_says_to_type_works(reader: Reader) -> None:
+    reader.follow()
+
+
+# The test of the test.
+
+
+def test_a_page_is_read() -> None:
+    text = """\
+<!-- page: direnv, network -->
+<!-- file: app/x -->
+```toml
+<!-- not a comment -->
+```
+<!-- set-up: true -->
+
+<!-- run -->
+```sh
+echo 1 \\
+  2
+```
+```sh
+not run
+```
+"""
+    page = read_page(ROOT / "docs/x.md", text)
+    assert page.needs == {"direnv", "network"}
+    assert [(one.kind, one.language, one.name, one.line) for one in page.steps] == [
+        ("file", "toml", "app/x", 3),
+        ("set-up", "sh", "", 6),
+        ("run", "sh", "", 9),
+    ]
+    assert page.steps[0].text == "<!-- not a comment -->\n"
+    assert commands(page.steps[2].text) == ["echo 1 \\\n  2"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("<!-- run -->\n```python\n1\n```\n", "a block in python cannot be run"),
+        ("<!-- run -->\n```\n1\n```\n", "a block in no language cannot be run"),
+        ("<!-- run -->\n\n```sh\n1\n```\n", "no fenced block begins right below this"),
+        ("<!-- run: workflow -->\n```sh\n1\n```\n", "a workflow is in YAML"),
+        ("<!-- run: twice -->\n```sh\n1\n```\n", "twice is not understood"),
+        ("<!-- runs -->\n```sh\n1\n```\n", "is not understood"),
+        ("<!-- file: /etc/x -->\n```toml\n```\n", "below home"),
+        ("<!-- page: windows -->\n", "a page needs some of"),
+    ],
+)
+def test_a_page_that_cannot_be_run_is_refused(text: str, words: str) -> None:
+    with pytest.raises(BadPage, match=words):
+        read_page(ROOT / "docs/x.md", text)
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("sh", "true\nfalse\ntrue\n"),
+        ("zsh", "false\n"),
+        ("fish", "false\n"),
+        ("tcsh", "false\n"),
+        ("elvish", "fail x\n"),
+        ("console", "$ echo one\ntwo\n"),
+        ("console", "$ echo one; echo two\none\n"),
+        ("console", "$ false\n"),
+    ],
+)
+def test_a_block_that_does_not_do_as_it_says_fails(
+    language: str, text: str, bare_world: World
+) -> None:
+    page = read_page(ROOT / "docs/x.md", f"<!-- run -->\n```{language}\n{text}```\n")
+    reader = Reader(page, bare_world)
+    try:
+        with pytest.raises(pytest.fail.Exception, match=r"docs/x\.md:2: "):
+            reader.follow()
+    finally:
+        reader.close()
+
+
+def test_a_console_block_is_compared_but_for_what_differs_each_time(bare_world: World) -> None:
+    text = "$ cd; pwd; echo 'it took 1.5 s'\n/home/me\nit took 0.2 s\n$ seq 9\n1\n…\n8\n…\n"
+    page = read_page(ROOT / "docs/x.md", f"<!-- run -->\n```console\n{text}```\n")
+    reader = Reader(page, bare_world)
+    try:
+        reader.follow()
+    finally:
+        reader.close()
