@@ -190,4 +190,4 @@ def is_as_said(said: list[str], expected: list[str]) -> bool:
 
 def _line_pattern(line: str) -> str:
     pattern = re.escape(line).replace("…", ".*")
-    return re.sub(r"\d+(?:\\\.\d+)?(\\ m?s)\b", r"\\d+(?:\\.\\d+)?\1", pattern)
+    return re.sub(r"\d+(?:\\\.\d+)?((?:\\ )?m?s)\b", r"\\d+(?:\\.\\d+)?\1", pattern)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -51,11 +52,23 @@ class Terminal(Shell):
     def type(self, line: str) -> list[str]:
         """Type a line that must succeed; return what it printed, and direnv before the prompt."""
         shown = self.run(line)
-        status = "$status" if self.kind == "fish" else "$?"
-        ended = _lines(self.run(f"echo ended with {status}"))
-        if "ended with 0" not in ended:
-            pytest.fail(f"{line}\n{shown}\n{ended}")
+        status = self._last_status()
+        if status != "0":
+            pytest.fail(f"{line} ended with {status or 'nothing'}: {shown}", pytrace=False)
         return _lines(shown)
+
+    def _last_status(self) -> str:
+        # fish shows its prompt more often than once, so that prompts do not say what has ended.
+        file = self.world.home / "status"
+        self.run(f"echo {'$status' if self.kind == 'fish' else '$?'} > {file}")
+        until = time.monotonic() + self.process.timeout
+        while time.monotonic() < until:
+            if file.exists() and file.read_text().endswith("\n"):
+                text = file.read_text().strip()
+                file.unlink()
+                return text
+            time.sleep(0.02)
+        return ""
 
 
 _SETTINGS = {
@@ -93,7 +106,8 @@ class Reader:
             try:
                 self._do(step)
             except pytest.fail.Exception as failure:
-                pytest.fail(f"{self.page.name}:{step.line}: {failure}", pytrace=False)
+                where = f"{self.page.name}:{step.line}"
+                raise pytest.fail.Exception(f"{where}: {failure}", pytrace=False) from None
 
     def close(self) -> None:
         for terminal in self.terminals.values():
