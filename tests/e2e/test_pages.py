@@ -179,9 +179,8 @@ def reader(request: pytest.FixtureRequest, bare_world: World, tmp_path: Path) ->
     """A reader of a page, on a machine that has what the page needs."""
     page: Page = request.param
     world = bare_world
-    world.environ |= {"NO_COLOR": "1", "TERM": "dumb", "UV_NO_PROGRESS": "1", **GIT}
-    # No nixpkgs can be had by the tests.
-    world.environ["NIXPY_FLAKE"] = "false"
+    plain = {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "200", "LINES": "50", "UV_NO_PROGRESS": "1"}
+    world.environ |= {**plain, **GIT}
     for need in page.needs & {"direnv", "git"}:
         if shutil.which(need) is None:
             pytest.skip(f"{need} is not installed")
@@ -206,6 +205,8 @@ def release(world: World, place: Path) -> None:
         "PATH": f"{installed}:{world.environ['PATH']}",
         "XDG_BIN_HOME": str(installed),
         "UV_FIND_LINKS": str(place / "dist"),
+        # `nixpy init` would have a flake.nix rest on nixpkgs, which is out of reach.
+        "NIXPY_FLAKE": "false",
     }
 
 
