@@ -179,7 +179,13 @@ def reader(request: pytest.FixtureRequest, bare_world: World, tmp_path: Path) ->
     """A reader of a page, on a machine that has what the page needs."""
     page: Page = request.param
     world = bare_world
-    plain = {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "200", "LINES": "50", "UV_NO_PROGRESS": "1"}
+    plain = {
+        "NO_COLOR": "1",
+        "TERM": "dumb",
+        "COLUMNS": "200",
+        "LINES": "50",
+        "UV_NO_PROGRESS": "1",
+    }
     world.environ |= {**plain, **GIT}
     for need in page.needs & {"direnv", "git"}:
         if shutil.which(need) is None:

@@ -35,14 +35,18 @@ def test_every_option_is_one_row_and_one_section() -> None:
 def test_commands_that_are_named_exist(document: Path) -> None:
     text = document.read_text("utf-8")
     code = re.findall(r"`([^`\n]+)`", text)
-    code += re.findall(r"^```(?:sh|yaml)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    code += re.findall(
+        r"^```(?:sh|bash|zsh|fish|console|yaml)\n(.*?)^```", text, re.MULTILINE | re.DOTALL
+    )
     named = set(re.findall(r"(?<!use )(?<![\w/.-])nixpy ([a-z]+)\b", "\n".join(code)))
     assert named <= {*cli.commands}
 
 
 def test_shells_that_are_named_exist_and_all_are() -> None:
     named = {
-        document: set(re.findall(r"nixpy (?:export|deactivate) ([a-z]+)", document.read_text("utf-8")))
+        document: set(
+            re.findall(r"nixpy (?:export|deactivate) ([a-z]+)", document.read_text("utf-8"))
+        )
         for document in DOCUMENTS
     }
     assert set().union(*named.values()) <= set(SHELLS)
