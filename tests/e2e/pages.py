@@ -46,7 +46,7 @@ _COMMENT = re.compile(r"\s*<!-- *(/?)([\w-]+)(?:: *(.*?))? *-->\s*")
 _FENCE = re.compile(r"(`{3,})([\w-]*)(.*)")
 
 
-class BadPage(ValueError):
+class PageError(ValueError):
     """A page says something that nobody understands; the message names page and line."""
 
 
@@ -92,7 +92,7 @@ def read_page(path: Path, text: str) -> Page:
     """Return a page.
 
     Raises:
-        BadPage: a comment is not understood, stands above no block, or above one that cannot be run.
+        PageError: a comment is not understood, or stands above nothing that can be run.
     """
     needs: set[str] = set()
     steps: list[Step] = []
@@ -111,17 +111,17 @@ def read_page(path: Path, text: str) -> Page:
         if word in GENERATED and not value:
             continue
         if closes or word not in {"page", "run", "file", "set-up"}:
-            raise BadPage(f"{where}: {lines[at - 1].strip()} is not understood")
+            raise PageError(f"{where}: {lines[at - 1].strip()} is not understood")
         if word == "page":
             needs |= set(re.split(r", *", value or ""))
             if not needs <= NEEDS:
-                raise BadPage(f"{where}: a page needs some of {', '.join(sorted(NEEDS))}")
+                raise PageError(f"{where}: a page needs some of {', '.join(sorted(NEEDS))}")
         elif word == "set-up":
             steps.append(Step("set-up", value or "", at, "sh"))
         else:
             fence = _FENCE.fullmatch(lines[at]) if at < len(lines) else None
             if fence is None:
-                raise BadPage(f"{where}: no fenced block begins right below this")
+                raise PageError(f"{where}: no fenced block begins right below this")
             end = _end(lines, at + 1, fence[1])
             block = "\n".join(lines[at + 1 : end]) + "\n"
             steps.append(_step(where, word, value or "", fence[2], block, at + 1))
@@ -139,16 +139,16 @@ def _end(lines: list[str], start: int, fence: str) -> int:
 def _step(where: str, word: str, value: str, language: str, block: str, line: int) -> Step:
     if word == "file":
         if not value or value.startswith(("/", "..")):
-            raise BadPage(f"{where}: expected a file's path below home")
+            raise PageError(f"{where}: expected a file's path below home")
         return Step("file", block, line, language, value)
     if value == "workflow":
         if language != "yaml":
-            raise BadPage(f"{where}: a workflow is in YAML, not in {language or 'nothing'}")
+            raise PageError(f"{where}: a workflow is in YAML, not in {language or 'nothing'}")
         return Step("workflow", block, line, language)
     if value:
-        raise BadPage(f"{where}: {value} is not understood")
+        raise PageError(f"{where}: {value} is not understood")
     if language not in TYPED and language not in SCRIPTS:
-        raise BadPage(f"{where}: a block in {language or 'no language'} cannot be run")
+        raise PageError(f"{where}: a block in {language or 'no language'} cannot be run")
     return Step("run", block, line, language)
 
 

@@ -12,20 +12,20 @@ import pytest
 import yaml
 
 from .conftest import Shell
+from .github_runner import Runner
 from .nix.conftest import GIT
 from .pages import (
     ROOT,
     SCRIPTS,
     TYPED,
-    BadPage,
     Page,
+    PageError,
     all_pages,
     commands,
     dialogue,
     is_as_said,
     read_page,
 )
-from .github_runner import Runner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 PAGES = [page for page in all_pages() if page.steps]
 
+LONGEST = 300
+"""Seconds for one line."""
+
 _ESCAPE = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|[=>])")
 
 
@@ -44,7 +47,7 @@ class Terminal(Shell):
 
     def __init__(self, kind: str, world: World, *, hook: bool) -> None:
         super().__init__(kind, world)
-        self.process.timeout = 300
+        self.process.timeout = LONGEST
         for line in _SETTINGS[kind] + ([] if hook else [_WITHOUT_HOOK[kind]]):
             self.run(line)
         self.run("cd")
@@ -61,7 +64,7 @@ class Terminal(Shell):
         # fish shows its prompt more often than once, so that prompts do not say what has ended.
         file = self.world.home / "status"
         self.run(f"echo {'$status' if self.kind == 'fish' else '$?'} > {file}")
-        until = time.monotonic() + self.process.timeout
+        until = time.monotonic() + LONGEST
         while time.monotonic() < until:
             if file.exists() and file.read_text().endswith("\n"):
                 text = file.read_text().strip()
@@ -103,11 +106,14 @@ class Reader:
     def follow(self) -> None:
         """Do every step."""
         for step in self.page.steps:
-            try:
-                self._do(step)
-            except pytest.fail.Exception as failure:
-                where = f"{self.page.name}:{step.line}"
-                raise pytest.fail.Exception(f"{where}: {failure}", pytrace=False) from None
+            self._follow(step)
+
+    def _follow(self, step: Step) -> None:
+        try:
+            self._do(step)
+        except pytest.fail.Exception as failure:
+            where = f"{self.page.name}:{step.line}"
+            raise pytest.fail.Exception(f"{where}: {failure}", pytrace=False) from None
 
     def close(self) -> None:
         for terminal in self.terminals.values():
@@ -267,7 +273,7 @@ not run
     ],
 )
 def test_a_page_that_cannot_be_run_is_refused(text: str, words: str) -> None:
-    with pytest.raises(BadPage, match=words):
+    with pytest.raises(PageError, match=words):
         read_page(ROOT / "docs/x.md", text)
 
 

@@ -31,9 +31,9 @@ A **problem** does not work, and makes the exit status 1. A **warning** works an
 makes the exit status 1 with `--strict`. A **note** is worth knowing. What is given below is what a
 check finds as a rule: the evidence can make it less, or more.
 
-`nixpy doctor` is offline and changes nothing. `--fix` mends what can safely be, and asks before each;
-`--report` prints what to paste into an issue, without secrets; `--only` and `--skip` take the beginning
-of identifiers. What is seen instead of what is wrong leads here from [questions](faq.md).
+`nixpy doctor` is offline and changes nothing. `--fix` mends what can safely be, and asks before
+each; `--report` prints what to paste into an issue, without secrets; `--only` and `--skip` take the
+beginning of identifiers. The way from what is seen to what is wrong is in [questions](faq.md).
 
 Other packages add checks by an entry point in the group `nixpy.doctor` that names a module with
 functions under `nixpy.doctor.check.check`.
