@@ -29,9 +29,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
-NEEDS = frozenset({"direnv", "git", "network", "release"})
+NEEDS = frozenset({"direnv", "git", "network", "nix", "release"})
 """``direnv``: its hook, and nixpy's library; ``git``: git, and a name to commit by; ``network``: a
-package registry; ``release``: nixpy is not installed, and ``uv tool install nixpy`` installs it."""
+package registry; ``nix``: Nix with a store of its own, and something small that stands for nixpkgs;
+``release``: nixpy is not installed, and ``uv tool install nixpy`` installs it."""
 
 TYPED = {"sh": "bash", "bash": "bash", "console": "bash", "zsh": "zsh", "fish": "fish"}
 """The interactive shell that a language is typed in."""

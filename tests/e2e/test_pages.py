@@ -13,7 +13,7 @@ import yaml
 
 from .conftest import Shell
 from .github_runner import Runner
-from .nix.conftest import GIT
+from .nix.conftest import GIT, copy_flake, make_removable, own_store
 from .pages import (
     ROOT,
     SCRIPTS,
@@ -193,16 +193,21 @@ def reader(request: pytest.FixtureRequest, bare_world: World, tmp_path: Path) ->
         "UV_NO_PROGRESS": "1",
     }
     world.environ |= {**plain, **GIT}
-    for need in page.needs & {"direnv", "git"}:
+    for need in page.needs & {"direnv", "git", "nix"}:
         if shutil.which(need) is None:
             pytest.skip(f"{need} is not installed")
     if "release" in page.needs:
         release(world, tmp_path / "release")
     elif "direnv" in page.needs:
         world.setup()
+    if "nix" in page.needs:
+        world.environ |= own_store(tmp_path.resolve() / "nix")
+        nixpkgs = copy_flake("template-nixpkgs", tmp_path / "nixpkgs", world.environ)
+        world.environ["NIXPY_NIX_OPTIONS"] = f"--override-input nixpkgs path:{nixpkgs.path}"
     reader = Reader(page, world)
     yield reader
     reader.close()
+    make_removable(tmp_path.resolve() / "nix")
 
 
 def release(world: World, place: Path) -> None:
