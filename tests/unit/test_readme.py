@@ -64,3 +64,21 @@ def test_links_to_files_lead_somewhere(document: Path) -> None:
         link for link in links if "://" not in link and not (document.parent / link).exists()
     ]
     assert missing == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_to_sections_lead_to_one(document: Path) -> None:
+    links = re.findall(r"\]\(([^)#:]*)#([^)]+)\)", document.read_text("utf-8"))
+    missing = [
+        f"{name}#{anchor}"
+        for name, anchor in links
+        if anchor not in anchors(document.parent / name if name else document)
+    ]
+    assert missing == []
+
+
+def anchors(document: Path) -> set[str]:
+    """Return the anchors of a page's headings, the same on GitHub and on the site."""
+    text = re.sub(r"^```.*?^```", "", document.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", one.lower()).strip().replace(" ", "-") for one in headings}
