@@ -24,6 +24,7 @@ first one starts at home.
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,8 +38,13 @@ package registry; ``nix``: Nix with a store of its own, and something small that
 TYPED = {"sh": "bash", "bash": "bash", "console": "bash", "zsh": "zsh", "fish": "fish"}
 """The interactive shell that a language is typed in."""
 
-SCRIPTS = {"tcsh": "-f", "elvish": "-norc"}
-"""Languages that are run by a shell without a terminal, and the flag that keeps its files out."""
+SCRIPTS = {
+    "tcsh": ("tcsh", "-f"),
+    "elvish": ("elvish", "-norc"),
+    "python": (sys.executable,),
+}
+"""Languages that are run as a whole, without a terminal: the program, without its startup files.
+Python is the one that has the nixpy under test."""
 
 GENERATED = frozenset({"checks", "options", "symptoms"})
 """What comments enclose that a program writes."""

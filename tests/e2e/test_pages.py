@@ -145,11 +145,12 @@ class Reader:
                 pytest.fail(f"{line} printed\n{text}\nand not\n" + "\n".join(expected))
 
     def _script(self, step: Step) -> None:
-        if shutil.which(step.language) is None:
-            pytest.skip(f"{step.language} is not installed")
+        program, *flags = SCRIPTS[step.language]
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed")
         where = _lines(self._terminal("bash").run("pwd -P"))[-1]
         done = subprocess.run(
-            [step.language, SCRIPTS[step.language], "-c", step.text],
+            [program, *flags, "-c", step.text],
             cwd=where,
             env=self.world.environ,
             capture_output=True,
@@ -267,7 +268,7 @@ not run
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("<!-- run -->\n```python\n1\n```\n", "a block in python cannot be run"),
+        ("<!-- run -->\n```ruby\n1\n```\n", "a block in ruby cannot be run"),
         ("<!-- run -->\n```\n1\n```\n", "a block in no language cannot be run"),
         ("<!-- run -->\n\n```sh\n1\n```\n", "no fenced block begins right below this"),
         ("<!-- run: workflow -->\n```sh\n1\n```\n", "a workflow is in YAML"),
@@ -290,6 +291,7 @@ def test_a_page_that_cannot_be_run_is_refused(text: str, words: str) -> None:
         ("fish", "false\n"),
         ("tcsh", "false\n"),
         ("elvish", "fail x\n"),
+        ("python", "assert False\n"),
         ("console", "$ echo one\ntwo\n"),
         ("console", "$ echo one; echo two\none\n"),
         ("console", "$ false\n"),
