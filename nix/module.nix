@@ -11,7 +11,7 @@ let
   known = (builtins.fromJSON (builtins.readFile ../src/nixpy/options.schema.json)).properties;
   unknown = builtins.filter (name: !(known ? ${name})) (builtins.attrNames cfg.settings);
 
-  # As nixpy reads its variables; see the README's table of options.
+  # As nixpy reads its variables; see docs/options.md.
   separators = {
     env = "\n";
     nix-options = " ";

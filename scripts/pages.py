@@ -18,10 +18,33 @@ DOCS = Path(__file__).parents[1] / "docs"
 OPTIONS = """\
 # Options
 
-`[tool.nixpy]` in `pyproject.toml`, or `nixpy.toml` with the same keys at its top. Each is also a
-flag of `use nixpy` and a variable: a flag goes before a variable, a variable before a file, a file
-before the default.
+They stand in `[tool.nixpy]` of `pyproject.toml`, or in `nixpy.toml` with the same keys at its top;
+the two exclude each other. Each is also a flag of `use nixpy`, of `nixpy export`, `run` and `sync`,
+and a variable. A flag goes before a variable, a variable before a file, a file before the default
+(in bold).
+
+```toml
+[tool.nixpy]
+extras = ["gpu"]
+groups = ["docs"]
+lock = "locked"
+```
+
+Unknown keys and wrong values are errors that name the place and the nearest valid one. `UV_LOCKED`,
+`UV_FROZEN`, `UV_PYTHON` and `UV_PROJECT_ENVIRONMENT` count as the options they correspond to.
+`nixpy explain` says where each option comes from. A JSON Schema of the table is in the package,
+`nixpy/options.schema.json`.
+
 """
+
+FORMS = {
+    "boolean": "true, false",
+    "choice or extras": "auto, off, table of extras by version",
+    "text": "text",
+    "text or false": "text, false",
+    "texts": "texts",
+    "variables": "table of texts",
+}
 
 COMMANDS = """\
 # Commands
@@ -34,18 +57,46 @@ take the [options](options.md) as flags where they work on a project.
 
 def options_page() -> str:
     """Return the page of all options."""
-    return OPTIONS + "".join(map(_option, OPTION_KEYS))
+    return OPTIONS + options_table() + "".join(map(_option, OPTION_KEYS))
+
+
+def options_table() -> str:
+    """Return the table of all options, as Markdown."""
+    head = "| key | values | meaning |\n|---|---|---|\n"
+    return head + "".join(map(_option_row, OPTION_KEYS))
+
+
+def _option_row(key: OptionKey) -> str:
+    cells = (f"[`{key.name}`](#{key.name})", _values(key), key.help)
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
 
 
 def _option(key: OptionKey) -> str:
+    return (
+        f"\n## {key.name}\n\n{key.help}\n\n"
+        f"- flag {_flags(key)}, variable `{key.variable}`\n- values: {_values(key)}\n"
+    )
+
+
+def _flags(key: OptionKey) -> str:
+    no = f", `--no-{key.name}`" if key.kind in {"boolean", "text or false"} else ""
+    return f"`{key.flag}`{no}"
+
+
+def _values(key: OptionKey) -> str:
+    if key.kind == "choice":
+        return ", ".join(
+            f"**`{choice}`**" if choice == key.default else f"`{choice}`" for choice in key.choices
+        )
+    form = FORMS[key.kind]
+    if key.kind == "texts":
+        form += f", split at `{key.separator}`"
+    if key.kind == "choice or extras":
+        form += ", `12.8=cu128,none=cpu` as flag"
+    if key.kind == "variables":
+        form += ", `NAME=value` as flag"
     default = ", ".join(map(str, key.default)) if isinstance(key.default, tuple) else key.default
-    lines = [f"\n## {key.name}\n", key.help, ""]
-    lines += [f"- flag `{key.flag}`, variable `{key.variable}`"]
-    if key.choices:
-        lines.append(f"- one of {', '.join(f'`{one}`' for one in key.choices)}")
-    if default not in (None, "", False):
-        lines.append(f"- by default `{default}`")
-    return "\n".join(lines) + "\n"
+    return f"{form}; **`{default}`**" if key.default else form
 
 
 def commands_page() -> str:

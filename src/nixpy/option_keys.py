@@ -1,7 +1,7 @@
 """The one list of what options there are.
 
-Validation, variables, flags, the JSON Schema (``nixpy.options_schema``) and the table of the README
-are derived from :data:`OPTION_KEYS`.
+Validation, variables, flags, the JSON Schema (``nixpy.options_schema``) and docs/options.md are
+derived from :data:`OPTION_KEYS`.
 """
 
 from __future__ import annotations

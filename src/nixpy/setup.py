@@ -65,7 +65,7 @@ def install(environ: Mapping[str, str], *, check: bool = False, remove: bool = F
         raise EnvironmentUnusable(
             f"cannot be written: {error.strerror}",
             where=error.filename or path,
-            next="If Home Manager or the like manages it, put the library there: see the README.",
+            next="If Home Manager or the like manages it, put the library there (docs/nix.md).",
         ) from None
     did = "installed" if there is None else "updated"
     return Setup(path, did, in_order=False, hint=_hint(environ))

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +18,12 @@ def test_every_public_name_resolves(name: str) -> None:
 def test_completion_shows_the_public_names_alone() -> None:
     assert dir(nixpy) == sorted(nixpy.__all__)
     assert len(set(nixpy.__all__)) == len(nixpy.__all__)
+
+
+def test_every_public_name_is_on_the_page_of_the_library() -> None:
+    page = (Path(__file__).parents[2] / "docs/api.md").read_text("utf-8")
+    named = re.findall(r"^::: nixpy\.(\w+)$", page, re.MULTILINE)
+    assert sorted(named) == sorted(set(nixpy.__all__) - {"__version__"})
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

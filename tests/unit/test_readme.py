@@ -1,18 +1,14 @@
-"""What the README says of options, commands and files is so.
-
-``python tests/unit/test_readme.py --write`` writes the table of options anew.
-"""
+"""What the README and the site say of options, commands, shells and files is so."""
 
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 
 import pytest
 
 from nixpy.cli.commands import cli
-from nixpy.option_keys import OPTION_KEYS, OptionKey
+from nixpy.option_keys import OPTION_KEYS
 from nixpy.shells import SHELLS
 
 ROOT = Path(__file__).parents[2]
@@ -23,81 +19,42 @@ DOCUMENTS = (
     *sorted((ROOT / "docs").rglob("*.md")),
 )
 
-OPEN, CLOSE = "<!-- options -->\n", "<!-- /options -->\n"
 
-FORMS = {
-    "boolean": "true, false",
-    "choice or extras": "auto, off, table of extras by version",
-    "text": "text",
-    "text or false": "text, false",
-    "texts": "texts",
-    "variables": "table of texts",
-}
-
-
-def options_table() -> str:
-    """Return the table of all options, as Markdown."""
-    head = "| key | flag | variable | values | meaning |\n|---|---|---|---|---|\n"
-    return head + "".join(map(_row, OPTION_KEYS))
-
-
-def rewritten(text: str) -> str:
-    """Return a README with today's table of options."""
-    before, _, rest = text.partition(OPEN)
-    _, _, after = rest.partition(CLOSE)
-    return f"{before}{OPEN}\n{options_table()}\n{CLOSE}{after}"
-
-
-def _row(key: OptionKey) -> str:
-    flags = f"`{key.flag}`" + (
-        f", `--no-{key.name}`" if key.kind in {"boolean", "text or false"} else ""
-    )
-    cells = (f"`{key.name}`", flags, f"`{key.variable}`", _values(key), key.help)
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
-
-
-def _values(key: OptionKey) -> str:
-    if key.kind == "choice":
-        return ", ".join(
-            f"**`{choice}`**" if choice == key.default else f"`{choice}`" for choice in key.choices
-        )
-    form = FORMS[key.kind]
-    if key.kind == "texts":
-        form += f", split at `{key.separator}`"
-    if key.kind == "choice or extras":
-        form += ", `12.8=cu128,none=cpu` as flag"
-    if key.kind == "variables":
-        form += ", `NAME=value` as flag"
-    default = ", ".join(map(str, key.default)) if isinstance(key.default, tuple) else key.default
-    return f"{form}; **`{default}`**" if key.default else form
-
-
-def test_the_table_of_options_is_that_of_the_code() -> None:
-    text = README.read_text("utf-8")
-    assert OPEN in text
-    assert CLOSE in text
-    assert text == rewritten(text), "run: python tests/unit/test_readme.py --write"
-
-
-def test_every_option_is_one_row() -> None:
-    rows = options_table().splitlines()[2:]
-    assert len(rows) == len(OPTION_KEYS)
-    assert all(len(re.findall(r"(?<!\\)\|", row)) == 6 for row in rows)
+def test_every_option_is_one_row_and_one_section() -> None:
+    page = (ROOT / "docs/options.md").read_text("utf-8")
+    rows = re.findall(r"^\| \[`([a-z-]+)`\]\(#\1\) .*$", page, re.MULTILINE)
+    assert rows == [key.name for key in OPTION_KEYS]
+    assert re.findall(r"^## (.+)$", page, re.MULTILINE) == rows
+    for key in OPTION_KEYS:
+        section = page.partition(f"\n## {key.name}\n")[2].partition("\n## ")[0]
+        assert {f"`{key.flag}`", f"`{key.variable}`"} <= set(re.findall(r"`[^`]+`", section))
+        assert key.help in section
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_commands_that_are_named_exist(document: Path) -> None:
     text = document.read_text("utf-8")
     code = re.findall(r"`([^`\n]+)`", text)
-    code += re.findall(r"^```(?:sh|yaml)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    code += re.findall(
+        r"^```(?:sh|bash|zsh|fish|console|yaml)\n(.*?)^```", text, re.MULTILINE | re.DOTALL
+    )
     named = set(re.findall(r"(?<!use )(?<![\w/.-])nixpy ([a-z]+)\b", "\n".join(code)))
     assert named <= {*cli.commands}
 
 
 def test_shells_that_are_named_exist_and_all_are() -> None:
-    text = README.read_text("utf-8")
-    assert set(re.findall(r"nixpy (?:export|deactivate) ([a-z]+)", text)) <= set(SHELLS)
-    assert all(shell in text.lower() for shell in SHELLS)
+    named = {
+        document: set(
+            re.findall(r"nixpy (?:export|deactivate) ([a-z]+)", document.read_text("utf-8"))
+        )
+        for document in DOCUMENTS
+    }
+    assert set().union(*named.values()) <= set(SHELLS)
+    assert named[ROOT / "docs/shells.md"] == set(SHELLS)
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.read_text("utf-8").splitlines()) <= 200
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
@@ -109,9 +66,19 @@ def test_links_to_files_lead_somewhere(document: Path) -> None:
     assert missing == []
 
 
-if __name__ == "__main__":
-    new = rewritten(README.read_text("utf-8"))
-    if "--write" in sys.argv[1:]:
-        README.write_text(new, "utf-8")
-    else:
-        sys.stdout.write(options_table())
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_to_sections_lead_to_one(document: Path) -> None:
+    links = re.findall(r"\]\(([^)#:]*)#([^)]+)\)", document.read_text("utf-8"))
+    missing = [
+        f"{name}#{anchor}"
+        for name, anchor in links
+        if anchor not in anchors(document.parent / name if name else document)
+    ]
+    assert missing == []
+
+
+def anchors(document: Path) -> set[str]:
+    """Return the anchors of a page's headings, the same on GitHub and on the site."""
+    text = re.sub(r"^```.*?^```", "", document.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", one.lower()).strip().replace(" ", "-") for one in headings}

@@ -42,7 +42,7 @@ def _statement(operation: Operation) -> str:
         return _prepend(operation)
     # A universal variable is the user's, in all sessions and for good, and exported whatever hides
     # it: not erased, but made empty here, which is the nearest.
-    return f"set -eg {name}\nset -qU {name}; and set -gx {name}\n"
+    return f"set -eg {name}\nif set -qU {name}; set -gx {name}; end\n"
 
 
 def _prepend(operation: Prepend) -> str:

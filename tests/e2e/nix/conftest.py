@@ -78,15 +78,20 @@ def nix(request: pytest.FixtureRequest, tmp_path: Path, environ: dict[str, str])
     if version is None:
         pytest.skip("nix is not installed")
     top = tmp_path.resolve() / "nix"
+    environ |= {**GIT, "PATH": f"{commands}:{environ['PATH']}", **own_store(top)}
+    yield Nix(commands, environ, version)
+    make_removable(top)
+
+
+def own_store(top: Path) -> dict[str, str]:
+    """Configure a Nix with all that it has below a directory; return the variables that say so."""
     configuration = top / "etc"
     configuration.mkdir(parents=True)
     # Flakes are not switched on: nixpy does that for its own calls.
     (configuration / "nix.conf").write_text(
         "build-users-group =\nsandbox = false\nsubstituters =\n"
     )
-    environ |= {
-        **GIT,
-        "PATH": f"{commands}:{environ['PATH']}",
+    return {
         "NIX_CONF_DIR": str(configuration),
         "NIX_REMOTE": "local",
         "NIX_STORE_DIR": str(top / "store"),
@@ -94,7 +99,10 @@ def nix(request: pytest.FixtureRequest, tmp_path: Path, environ: dict[str, str])
         "NIX_LOG_DIR": str(top / "log"),
         "NIX_PATH": "",
     }
-    yield Nix(commands, environ, version)
+
+
+def make_removable(top: Path) -> None:
+    """Let what a store holds be deleted: Nix takes the right to write away."""
     for directory, _, _ in os.walk(top / "store"):
         Path(directory).chmod(0o700)
 

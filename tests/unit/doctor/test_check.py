@@ -15,15 +15,18 @@ from nixpy.errors import UsageError
 ROOT = Path(__file__).parents[3]
 
 
-def test_the_page_and_the_table_are_those_of_the_code() -> None:
+def test_the_page_and_the_symptoms_are_those_of_the_code() -> None:
     assert docs.main(["--check"], ROOT) == 0, "run: python -m nixpy.doctor.docs"
 
 
-def test_every_check_has_a_row_and_a_section() -> None:
-    table, page = docs.checks_table(), docs.document()
+def test_every_check_has_a_row_and_a_section_and_every_failure_its_symptom() -> None:
+    table, page, symptoms = docs.checks_table(), docs.document(), docs.symptoms()
     for one in all_checks():
         assert table.count(f"[`{one.identifier}`]") == 1
         assert page.count(f"### `{one.identifier}`\n") == 1
+        fails = one.severity is not Severity.NOTE
+        assert symptoms.count(f"[`{one.identifier}`](doctor.md#") == fails
+    assert table in page
 
 
 def test_identifiers_begin_with_their_group() -> None:
