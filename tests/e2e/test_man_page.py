@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nixpy.cli.commands import cli
@@ -97,6 +97,10 @@ def test_what_whatis_indexes_is_the_name_and_the_purpose() -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(text=st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=60))
+@example(text=".br")
+@example(text="'br")
+@example(text="\\fBbold\\n(.g\\*x")
+@example(text="`--no-sync`~^\"'\\")
 def test_any_text_is_shown_as_it_stands(text: str, man_page: Any) -> None:
     roff = f".TH T 1\n.SH S\n.nf\n{man_page.line(man_page.escaped(text))}"
     shown = rendered("groff", "-man", "-ww", "-P-cbuo", "-Tascii", "-rLL=200n", text=roff)
