@@ -25,6 +25,8 @@
           python3Packages,
           stdenv,
           uv,
+          # Whether uv comes along, for a PATH without one: `nixpy.override { withUv = false; }`.
+          withUv ? true,
         }:
         python3Packages.buildPythonApplication {
           pname = "nixpy";
@@ -46,18 +48,25 @@
             ]
             ++ lib.optional stdenv.hostPlatform.isLinux inotify-simple;
 
-          optional-dependencies.conda = [ python3Packages.py-rattler ];
+          optional-dependencies = {
+            conda = [ python3Packages.py-rattler ];
+            jupyter = with python3Packages; [
+              jupyter-client
+              jupyter-core
+            ];
+          };
 
           # Of uv, nixpy needs the program alone. A uv that is already on PATH goes before this one.
           pythonRemoveDeps = [ "uv" ];
-          makeWrapperArgs = [
+          makeWrapperArgs = lib.optionals withUv [
             "--suffix"
             "PATH"
             ":"
             (lib.makeBinPath [ uv ])
           ];
 
-          # What `nixpy setup` installs, for whoever lets Nix manage direnv's configuration.
+          # What `nixpy setup` installs, for whoever lets Nix manage direnv's configuration. The
+          # manual page and completions come with the wheel.
           postInstall = ''
             mkdir -p "$out/share/nixpy"
             substitute direnvrc "$out/share/nixpy/direnvrc" \
@@ -102,6 +111,37 @@
         nixpy = final.callPackage package { };
       };
 
+      checks = forEachSystem (
+        pkgs:
+        let
+          nixpy = self.packages.${pkgs.stdenv.hostPlatform.system}.default;
+        in
+        {
+          # It builds, and can be imported.
+          package = nixpy;
+          package-without-uv = nixpy.override { withUv = false; };
+
+          # It runs, and brings what shells, man and direnv look for.
+          installed = pkgs.runCommand "nixpy-installed" { nativeBuildInputs = [ nixpy ]; } ''
+            export HOME="$TMPDIR"
+            [[ $(nixpy --version) == *" ${version}" ]]
+            cd ${nixpy}/share
+            ls man/man1/nixpy.1* bash-completion/completions/nixpy zsh/site-functions/_nixpy \
+              fish/vendor_completions.d/nixpy.fish
+            bash -n nixpy/direnvrc
+            grep -F "'${nixpy}/bin/nixpy'" nixpy/direnvrc
+            touch "$out"
+          '';
+
+          format = pkgs.runCommand "nixpy-format" { nativeBuildInputs = [ pkgs.nixfmt ]; } ''
+            find ${self} -name '*.nix' -exec nixfmt --check {} +
+            touch "$out"
+          '';
+        }
+      );
+
+      formatter = forEachSystem (pkgs: pkgs.nixfmt-tree);
+
       # `nix flake init -t`: the files as they stand; `nixpy init` fills in names and versions.
       templates = builtins.mapAttrs (name: description: {
         inherit description;
@@ -119,7 +159,10 @@
               direnv
               elvish
               fish
+              groff
               hyperfine
+              man-db
+              mandoc
               nushell
               python3
               shellcheck

@@ -226,7 +226,7 @@ set_up_newer_nix() {
 set_up_tests() {
   install_packages git=git direnv=direnv zsh=zsh fish=fish tcsh=tcsh elvish=elvish dash=dash \
     g++=g++ patchelf=patchelf strace=strace shellcheck=shellcheck pkill=procps nix=nix-bin \
-    chromium=chromium chromedriver=chromium-driver
+    chromium=chromium chromedriver=chromium-driver man=man-db groff=groff-base mandoc=mandoc
   set_up_python || return 1
   set_up_nushell
   set_up_hub_proxy

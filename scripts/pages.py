@@ -52,6 +52,12 @@ COMMANDS = """\
 Commands that report take `--json`, by versioned schemas. Exit status: 0 done; 1 the environment
 has a problem; 2 wrong usage or options; 3 a tool or an interpreter is missing; 130 interrupted. All
 take the [options](options.md) as flags where they work on a project.
+
+This is also the manual page `nixpy(1)`. It, and completions for bash, zsh and fish, are installed
+below `share` of wherever nixpy is; from pipx, Nix or a virtual environment `man nixpy` finds it. uv
+links programs alone: `man -l "$(uv tool dir)/nixpy/share/man/man1/nixpy.1"`. Where a shell does not
+look into that `share` either, one line in its configuration has the completions:
+`eval "$(nixpy completion bash)"`, the same with `zsh`, or `nixpy completion fish | source`.
 """
 
 

@@ -31,15 +31,15 @@ USED = (
     *("src/nixpy/version.py", "src/nixpy/options.schema.json"),
 )
 
-NIX = shutil.which("nix")
-
-pytestmark = pytest.mark.skipif(NIX is None, reason="nix is not installed")
+OLDER = shutil.which("nix")
+NEWER = os.environ.get("NIXPY_TEST_NEWER_NIX")
 
 
 class Flake:
     """The flake, copied so that Nix does not copy a whole checkout into its store."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, program: str) -> None:
+        self.program = program
         self.path = directory / "flake"
         for name in USED:
             (self.path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -66,8 +66,7 @@ class Flake:
 
     def nix(self, *arguments: str) -> Any:
         """Run a command of nix on the flake; return the JSON that it prints."""
-        assert NIX is not None
-        argv = [NIX, *arguments, "--json", "--no-write-lock-file"]
+        argv = [self.program, *arguments, "--json", "--no-write-lock-file"]
         argv += ["--override-input", "nixpkgs", f"path:{self.stub}"]
         done = subprocess.run(
             argv, env=self.environ, cwd=self.path, capture_output=True, text=True, check=False
@@ -80,21 +79,29 @@ class Flake:
         return self.nix("eval", f"path:{self.path}#{attribute}", "--apply", apply)
 
 
-@pytest.fixture(scope="module")
-def flake(tmp_path_factory: pytest.TempPathFactory) -> Flake:
+@pytest.fixture(scope="module", params=["the machine's Nix", "a newer Nix"])
+def flake(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Flake:
+    program = OLDER
+    if request.param == "a newer Nix":
+        if not NEWER:
+            pytest.skip("there is no second Nix: NIXPY_TEST_NEWER_NIX is not set")
+        program = f"{NEWER}/nix"
+    if program is None:
+        pytest.skip("nix is not installed")
     # Nix refuses a store below a symbolic link, as macOS's temporary directory is.
-    return Flake(tmp_path_factory.mktemp("nix").resolve())
+    return Flake(tmp_path_factory.mktemp("nix").resolve(), program)
 
 
 def test_it_shows_a_package_and_a_dev_shell_for_every_system(flake: Flake) -> None:
     shown = flake.nix("flake", "show", f"path:{flake.path}")
     assert set(shown) == {
-        *("packages", "overlays", "devShells"),
+        *("packages", "overlays", "devShells", "checks", "formatter"),
         *("templates", "nixosModules", "homeManagerModules"),
     }
     for output in ("packages", "devShells"):
         assert set(shown[output]) == set(SYSTEMS)
         assert all(set(shown[output][system]) == {"default"} for system in SYSTEMS)
+    assert set(shown["checks"]) == set(shown["formatter"]) == set(SYSTEMS)
     assert shown["overlays"]["default"]["type"] == "nixpkgs-overlay"
 
 
@@ -114,6 +121,64 @@ def test_the_package_has_the_dependencies_of_the_wheel_but_for_uv(flake: Flake) 
     wrapper = flake.evaluate(f"{package}.makeWrapperArgs")
     assert wrapper[:3] == ["--suffix", "PATH", ":"]
     assert wrapper[3].endswith("-uv/bin")
+
+
+def test_the_package_has_the_extras_of_the_wheel(flake: Flake) -> None:
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        extras = tomli.load(file)["project"]["optional-dependencies"]
+    named = "builtins.mapAttrs (_: map (one: one.name))"
+    found = flake.evaluate(
+        f"packages.{SYSTEMS[0]}.default.passthru.optional-dependencies", f"extras: {named} extras"
+    )
+    assert found == {
+        name: [Requirement(one).name for one in wanted] for name, wanted in extras.items()
+    }
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_uv_is_left_out_by_an_override(flake: Flake, system: str) -> None:
+    package = f"packages.{system}.default"
+    without = "package: (package.override { withUv = false; }).passthru.makeWrapperArgs"
+    assert flake.evaluate(package, without) == []
+    back = "package: ((package.override { withUv = false; }).override { withUv = true; }).drvPath"
+    assert flake.evaluate(package, back) == flake.evaluate(f"{package}.drvPath")
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_the_checks_and_the_formatter_instantiate(flake: Flake, system: str) -> None:
+    package = f"packages.{system}.default"
+    paths = flake.evaluate(f"checks.{system}", "builtins.mapAttrs (_: check: check.drvPath)")
+    assert set(paths) == {"package", "package-without-uv", "installed", "format"}
+    assert paths["package"] == flake.evaluate(f"{package}.drvPath")
+    assert len(set(paths.values())) == len(paths)
+    assert flake.evaluate(f"formatter.{system}.name") == "nixfmt-tree"
+
+
+def test_the_check_of_what_is_installed_holds_for_a_tree_like_the_packages(
+    flake: Flake, tmp_path: Path
+) -> None:
+    """Its script is run, with a stand-in for the package; only the build is nixpkgs' own."""
+    (script,) = flake.evaluate(f"checks.{SYSTEMS[0]}.installed.passthru.script")
+    package = flake.evaluate(f"packages.{SYSTEMS[0]}.default.outPath")
+    tree = tmp_path / "package"
+    shutil.copytree(ROOT / "share", tree / "share")
+    (tree / "share/nixpy").mkdir()
+    (tree / "bin").mkdir()
+    (tree / "bin/nixpy").write_text(f"#!/bin/sh\necho nixpy, version {__version__}\n")
+    (tree / "bin/nixpy").chmod(0o755)
+    library = (ROOT / "direnvrc").read_text().replace("(nixpy)", f"('{tree}/bin/nixpy')", 1)
+    (tree / "share/nixpy/direnvrc").write_text(library)
+
+    def passes() -> bool:
+        environ = {"PATH": f"{tree}/bin:{os.environ['PATH']}", "TMPDIR": str(tmp_path)}
+        environ["out"] = str(tmp_path / "out")
+        argv = ["bash", "-euc", script.replace(package, str(tree))]
+        return subprocess.run(argv, env=environ, capture_output=True, check=False).returncode == 0
+
+    assert package in script
+    assert passes()
+    (tree / "share/zsh/site-functions/_nixpy").unlink()
+    assert not passes()
 
 
 def test_the_package_fills_in_what_setup_fills_in(flake: Flake) -> None:
@@ -158,7 +223,6 @@ def test_it_shows_the_templates_of_nixpy_init(flake: Flake) -> None:
 def test_nix_flake_init_writes_what_nixpy_init_does(
     name: str | None, flake: Flake, tmp_path: Path
 ) -> None:
-    assert NIX is not None
     # It takes no --override-input, and locks the flake that it takes the template from.
     source = tmp_path / "source"
     shutil.copytree(flake.path, source)
@@ -170,7 +234,7 @@ def test_nix_flake_init_writes_what_nixpy_init_does(
     place = tmp_path / "place"
     place.mkdir()
     done = subprocess.run(
-        [NIX, "flake", "init", "--template", reference],
+        [flake.program, "flake", "init", "--template", reference],
         env=flake.environ,
         cwd=place,
         capture_output=True,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 import sys
 import tarfile
 import zipfile
@@ -31,13 +33,18 @@ NEEDED = (
     "nixpy/py.typed",
 )
 
+SHARED = (
+    "man/man1/nixpy.1",
+    "bash-completion/completions/nixpy",
+    "zsh/site-functions/_nixpy",
+    "fish/vendor_completions.d/nixpy.fish",
+)
+"""What lies below ``share`` of a prefix, where man and the shells look."""
+
 
 @pytest.fixture(scope="module")
 def released(tmp_path_factory: pytest.TempPathFactory, programs: Path) -> Path:
     """A directory with a wheel and an sdist of the tree as it is."""
-    import os
-    import subprocess
-
     place = tmp_path_factory.mktemp("released")
     tree = place / "tree"
     kept = shutil.ignore_patterns(".git", ".venv", ".cache", "__pycache__", ".*_cache")
@@ -82,6 +89,9 @@ def test_an_installed_wheel_serves_a_real_cd(
     others = [one for one in bare_world.environ["PATH"].split(":") if one != str(ours(bare_world))]
     bare_world.environ["PATH"] = ":".join((str(commands), *others))
     assert bare_world.nixpy("--version").stdout.split()[-1] == __version__
+    share = Path(os.path.realpath(commands / "nixpy")).parents[1] / "share"
+    for name in SHARED:
+        assert (share / name).read_text() == (ROOT / "share" / name).read_text()
     bare_world.setup()
     project = bare_world.directory / "new"
     bare_world.nixpy("init", str(project), "--template", "uv", "--no-nix", "--yes", "--no-sync")
@@ -89,6 +99,20 @@ def test_an_installed_wheel_serves_a_real_cd(
     assert entered.status == 0, entered.stderr
     assert entered.environ["VIRTUAL_ENV"] == str(project / ".venv")
     assert "nixpy" not in Project(project, bare_world).nixpy("doctor", "--only", "nixpy").stdout
+
+
+def test_man_and_the_shells_find_what_pip_installs(bare_world: World, released: Path) -> None:
+    (wheel,) = released.glob("*.whl")
+    commands = by_pip(bare_world, wheel)
+    share = commands.parent / "share"
+    bare_world.environ["PATH"] = f"{commands}:/usr/bin:/bin"
+    bare_world.environ["XDG_DATA_DIRS"] = str(share)
+    if shutil.which("man"):  # It looks beside the directories of PATH.
+        found = bare_world.run("man", "--where", "nixpy").stdout.strip()
+        assert found == str(share / "man/man1/nixpy.1")
+    if shutil.which("fish"):
+        said = bare_world.run("fish", "-c", "complete -C 'nixpy do'").stdout
+        assert said.split()[0] == "doctor"
 
 
 def ours(world: World) -> Path:
@@ -100,9 +124,11 @@ def test_what_is_released_is_complete(released: Path) -> None:
     (wheel,) = released.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-    assert set(NEEDED) <= names
+    assert {*NEEDED, *(f"nixpy-{__version__}.data/data/share/{one}" for one in SHARED)} <= names
     (source,) = released.glob("*.tar.gz")
     with tarfile.open(source) as archive:
         inside = {name.partition("/")[2] for name in archive.getnames()}
     assert {"direnvrc", "README.md", "LICENSE", "CHANGELOG.md", "flake.nix"} <= inside
+    assert {f"share/{one}" for one in SHARED} <= inside
+    assert {f"src/{one}" for one in NEEDED if one != "nixpy/direnvrc"} <= inside
     assert not any(name.startswith((".venv", ".cache")) for name in inside)

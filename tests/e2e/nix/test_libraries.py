@@ -52,7 +52,7 @@ def project(world: World, nix: Nix, tmp_path: Path, packages: Path) -> Project:
 
 def flake(project: Project, nix: Nix, nixpkgs: Path, variables: str = "") -> None:
     """Give a project a flake with a dev shell, and a lock file."""
-    texts = {"nixpkgs": str(nixpkgs), "variables": variables}
+    texts = {"nixpkgs": str(nixpkgs), "variables": f"\n{variables}"}  # not in the comment
     tree = copy_flake("with-libraries", project.path, project.world.environ, **texts)
     (project.path / "flake.lock").unlink(missing_ok=True)
     nix.run("flake", "lock", cwd=project.path)

@@ -13,6 +13,7 @@
               value = make name;
             }) names
           );
+        optionals = condition: values: if condition then values else [ ];
         optional = condition: value: if condition then [ value ] else [ ];
         makeBinPath = packages: builtins.concatStringsSep ":" (map (one: "${one}/bin") packages);
         licenses.mit.spdxId = "MIT";
@@ -35,24 +36,32 @@
                 (arguments.dependencies or [ ])
                 (arguments.packages or [ ])
                 (arguments.makeWrapperArgs or [ ])
+                (arguments.nativeBuildInputs or [ ])
+                (arguments.script or [ ])
               ];
             }
             // {
               meta = arguments.meta or { };
               passthru = arguments;
             };
-          named =
-            names:
-            lib.genAttrs names (name: stub name { });
+          named = names: lib.genAttrs names (name: stub name { });
           callPackage =
             function: overrides:
-            function (builtins.intersectAttrs (builtins.functionArgs function) self // overrides);
+            function (builtins.intersectAttrs (builtins.functionArgs function) self // overrides)
+            // {
+              override = further: callPackage function (overrides // further);
+            };
           self =
             named [
               "direnv"
               "elvish"
               "fish"
+              "groff"
               "hyperfine"
+              "man-db"
+              "mandoc"
+              "nixfmt"
+              "nixfmt-tree"
               "nushell"
               "python3"
               "shellcheck"
@@ -64,12 +73,20 @@
             // {
               inherit lib callPackage;
               mkShell = arguments: stub "nix-shell" arguments;
-              stdenv.hostPlatform.isLinux = builtins.match ".*-linux" system != null;
+              runCommand =
+                name: arguments: script:
+                stub name (arguments // { script = [ script ]; });
+              stdenv.hostPlatform = {
+                inherit system;
+                isLinux = builtins.match ".*-linux" system != null;
+              };
               python3Packages =
                 named [
                   "click"
                   "hatchling"
                   "inotify-simple"
+                  "jupyter-client"
+                  "jupyter-core"
                   "packaging"
                   "platformdirs"
                   "py-rattler"

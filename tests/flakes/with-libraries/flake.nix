@@ -8,6 +8,8 @@
       shell = import ./nix/shell.nix { system = "x86_64-linux"; };
     in
     {
-      devShells.x86_64-linux.default = shell.mkShell { @variables@ };
+      devShells.x86_64-linux.default = shell.mkShell {
+        # @variables@
+      };
     };
 }
