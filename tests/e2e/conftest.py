@@ -148,16 +148,20 @@ class Entered:
 
 
 class Shell:
-    """A real interactive shell with direnv's hook, on a terminal of its own."""
+    """A real interactive shell with direnv's hook, on a terminal of its own.
 
-    def __init__(self, kind: str, world: World) -> None:
+    ``under`` is a command that runs it, such as ``strace``.
+    """
+
+    def __init__(self, kind: str, world: World, under: tuple[str, ...] = ()) -> None:
         self.kind = kind
         self.world = world
         self._dump = world.home / f"{kind}-environment"
         command, arguments = _STARTS[kind](world)
+        argv = [*under, command, *arguments]
         self.process = pexpect.spawn(
-            command,
-            arguments,
+            argv[0],
+            argv[1:],
             env=world.environ,
             cwd=str(world.directory),
             encoding="utf-8",

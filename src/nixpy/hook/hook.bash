@@ -7,7 +7,7 @@
 _nixpy_command=(nixpy)
 _nixpy_root=/
 _nixpy_direnv_path=direnv
-_nixpy_answers='' _nixpy_always='' _nixpy_place='' _nixpy_tried='' _nixpy_direnv_names=0
+_nixpy_answers='' _nixpy_always='' _nixpy_place='' _nixpy_tried=''
 _nixpy_direnv() { return 1; }
 
 # Fails unless direnv need not be asked, because it would say nothing or what it said before.
@@ -16,15 +16,16 @@ _nixpy_known() {
   [[ a != A && ${PWD@a} == *x* && . -ef $PWD && $PWD/ != */./* && $PWD/ != */../* ]] || return 1
   local _nixpy_dir=${PWD%/} _nixpy_file _nixpy_was=${DIRENV_FILE-} _nixpy_at
   [[ $_nixpy_dir != *//* && ! -e /.envrc ]] || return 1
-  if ! _nixpy_direnv "$_nixpy_root/@direnv/refs"; then
-    _nixpy_source "$_nixpy_root/@direnv" && _nixpy_direnv "$_nixpy_root/@direnv/refs" || return 1
-  fi
   local -a _nixpy_names=("${!DIRENV_@}")
+  local -i _nixpy_own=${#_nixpy_names[@]}
   if [[ -n $_nixpy_was ]]; then
-    ((${#_nixpy_names[@]} == _nixpy_direnv_names + 4)) || return 1
-    [[ ${DIRENV_FILE@a}${DIRENV_DIR@a}${DIRENV_DIFF@a}${DIRENV_WATCHES@a} == xxxx ]] || return 1
-  else
-    ((${#_nixpy_names[@]} == _nixpy_direnv_names)) || return 1
+    ((_nixpy_own -= 4))
+    [[ -n ${DIRENV_DIR+x} && -n ${DIRENV_DIFF+x} && -n ${DIRENV_WATCHES+x} &&
+      ${DIRENV_FILE@a}${DIRENV_DIR@a}${DIRENV_DIFF@a}${DIRENV_WATCHES@a} == xxxx ]] || return 1
+  fi
+  if ! _nixpy_direnv "$_nixpy_root/@direnv/refs" "$_nixpy_own"; then
+    _nixpy_source "$_nixpy_root/@direnv" || return 1
+    _nixpy_direnv "$_nixpy_root/@direnv/refs" "$_nixpy_own" || return 1
   fi
   while [[ -n $_nixpy_dir && ! -e $_nixpy_dir/.envrc ]]; do
     _nixpy_dir=${_nixpy_dir%/*}

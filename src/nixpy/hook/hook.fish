@@ -20,16 +20,14 @@ function _nixpy_known
     # A directory that is gone or was moved is direnv's affair.
     test . -ef "$PWD"; or return 1
     test -e /.envrc; and return 1
-    if not _nixpy_direnv $_nixpy_root/@direnv/refs
-        _nixpy_source $_nixpy_root/@direnv; or return 1
-        _nixpy_direnv $_nixpy_root/@direnv/refs; or return 1
-    end
-    set -l names (string match 'DIRENV_*' -- (set -nx))
+    set -l own (count (string match 'DIRENV_*' -- (set -nx)))
     if set -q DIRENV_FILE[1]
-        test (count $names) -eq (math $_nixpy_direnv_names + 4); or return 1
         set -qx DIRENV_FILE DIRENV_DIR DIRENV_DIFF DIRENV_WATCHES; or return 1
-    else
-        test (count $names) -eq $_nixpy_direnv_names; or return 1
+        set own (math $own - 4)
+    end
+    if not _nixpy_direnv $_nixpy_root/@direnv/refs $own
+        _nixpy_source $_nixpy_root/@direnv; or return 1
+        _nixpy_direnv $_nixpy_root/@direnv/refs $own; or return 1
     end
     set -l dir $PWD
     while not test -e $dir/.envrc

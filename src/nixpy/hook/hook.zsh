@@ -7,7 +7,7 @@ typeset -ga _nixpy_command=(nixpy)
 typeset -g _nixpy_root=/
 typeset -g _nixpy_direnv_path=direnv
 typeset -g _nixpy_answers= _nixpy_always= _nixpy_place= _nixpy_tried=
-typeset -g _nixpy_direnv_is= _nixpy_direnv_names=
+typeset -g _nixpy_direnv_is=
 _nixpy_direnv() { return 1 }
 
 # Fails unless direnv need not be asked, because it would say nothing or what it said before.
@@ -17,16 +17,15 @@ _nixpy_known() {
   [[ ${(t)PWD} == *export* && . -ef $PWD && $PWD/ != */./* && $PWD/ != */../* ]] || return 1
   local _nixpy_dir=${PWD%/} _nixpy_file _nixpy_was=${DIRENV_FILE-}
   [[ $_nixpy_dir != *//* && ! -e /.envrc ]] || return 1
-  if ! _nixpy_direnv $_nixpy_root/@direnv/refs; then
-    _nixpy_source $_nixpy_root/@direnv && _nixpy_direnv $_nixpy_root/@direnv/refs || return 1
-  fi
-  local -i _nixpy_count=${#${(@k)parameters[(I)DIRENV_*]}}
+  local -i _nixpy_own=${#${(@k)parameters[(I)DIRENV_*]}}
   if [[ -n $_nixpy_was ]]; then
-    (( _nixpy_count == _nixpy_direnv_names + 4 )) || return 1
+    (( _nixpy_own -= 4 ))
     [[ ${(t)DIRENV_FILE} == *export* && ${(t)DIRENV_DIR} == *export* &&
       ${(t)DIRENV_DIFF} == *export* && ${(t)DIRENV_WATCHES} == *export* ]] || return 1
-  else
-    (( _nixpy_count == _nixpy_direnv_names )) || return 1
+  fi
+  if ! _nixpy_direnv $_nixpy_root/@direnv/refs $_nixpy_own; then
+    _nixpy_source $_nixpy_root/@direnv || return 1
+    _nixpy_direnv $_nixpy_root/@direnv/refs $_nixpy_own || return 1
   fi
   while [[ -n $_nixpy_dir && ! -e $_nixpy_dir/.envrc ]]; do
     _nixpy_dir=${_nixpy_dir%/*}

@@ -52,17 +52,17 @@ def render_answers(shell: str, directory: str, answers: Answers) -> str:
 def render_direnvs(shell: str, direnvs: Sequence[Direnv]) -> str:
     """Return what tells whether direnv is one that is known.
 
-    It defines ``_nixpy_direnv``, which takes the directory of reference files and sets
-    ``_nixpy_direnv_is`` to the identifier and ``_nixpy_direnv_names`` to how many variables are
-    direnv's own.
+    It defines ``_nixpy_direnv``, which takes the directory of reference files and the number of
+    variables ``DIRENV_…`` but for those of :data:`STATE`, and sets ``_nixpy_direnv_is`` to the
+    identifier.
     """
     dialect = _DIALECTS[shell]
     lines: list[str] = []
     for number, one in enumerate(direnvs):
         body = [
+            dialect.second_is(one.names),
             *dialect.conditions(one.conditions),
             dialect.assignment("_nixpy_direnv_is", one.identifier),
-            dialect.assignment("_nixpy_direnv_names", str(one.names)),
         ]
         lines += dialect.function(f"_nixpy_direnv_{number}", body)
     lines += dialect.choice("_nixpy_direnv", len(direnvs))
@@ -85,6 +85,10 @@ class Dialect(ABC):
         """Return the definition of a function that is the first of ``count`` that succeeds."""
 
     @abstractmethod
+    def second_is(self, number: int) -> str:
+        """Return the command that returns from a function where its second argument is another."""
+
+    @abstractmethod
     def conditions(self, conditions: Sequence[Condition]) -> list[str]:
         """Return commands that return from a function where a condition does not hold."""
 
@@ -104,8 +108,11 @@ class _Bash(Dialect):
         return [f"{name}() {{", *body, "return 0", "}"]
 
     def choice(self, name: str, count: int) -> list[str]:
-        those = [f'{name}_{number} "$1"' for number in range(count)]
+        those = [f'{name}_{number} "$@"' for number in range(count)]
         return [f"{name}() {{", " || ".join((*those, "return 1")), "}"]
+
+    def second_is(self, number: int) -> str:
+        return f"(($2 == {number})) || return 1"
 
     def conditions(self, conditions: Sequence[Condition]) -> list[str]:
         operands: list[str] = []
@@ -221,8 +228,11 @@ class _Fish(Dialect):
         return [f"function {name}", *body, "return 0", "end"]
 
     def choice(self, name: str, count: int) -> list[str]:
-        those = (f"{name}_{number} $argv[1]; and return 0" for number in range(count))
+        those = (f"{name}_{number} $argv; and return 0" for number in range(count))
         return [f"function {name}", *those, "return 1", "end"]
+
+    def second_is(self, number: int) -> str:
+        return f"test $argv[2] -eq {number}; or return 1"
 
     def conditions(self, conditions: Sequence[Condition]) -> list[str]:
         # What is not there is neither newer nor older.
