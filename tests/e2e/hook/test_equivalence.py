@@ -286,11 +286,20 @@ def projects(world: World) -> Path:
     return top
 
 
-@pytest.mark.parametrize("seed", [1])
-@pytest.mark.parametrize("kind", ["bash", "zsh", "fish"])
+KINDS = ["bash", "zsh", "fish"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_walk_comes_to_the_same_with_the_hook_and_without(
-    kind: str, seed: int, world: World, start: Start
+    kind: str, world: World, start: Start
 ) -> None:
+    walk(kind, 1, 200, world, start)
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("seed", range(2, 32))
+@pytest.mark.parametrize("kind", KINDS)
+def test_many_walks_come_to_the_same(kind: str, seed: int, world: World, start: Start) -> None:
     walk(kind, seed, 200, world, start)
 
 
