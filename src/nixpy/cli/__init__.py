@@ -1,7 +1,7 @@
 """The command line: parse, call, print.
 
 ``export``, ``run`` and ``sync`` are answered from the entry where it holds, without any of the
-libraries that the commands for people are made with.
+libraries that the commands for people are made with; so is what shells and Jupyter call.
 """
 
 from __future__ import annotations
@@ -25,10 +25,12 @@ def main(argv: list[str] | None = None) -> int:
                 os._exit(status)
             if status is not None:
                 return status
-        if arguments[:2] == ["hook", "record"]:
-            from nixpy.hook.asked import record
+        if arguments[:1] == ["hook"]:
+            from nixpy.hook.asked import answer
 
-            return record(arguments[2:])
+            status = answer(arguments[1:])
+            if status is not None:
+                return status
         if arguments[:2] == ["kernel", "start"]:
             from nixpy.jupyter.start import start
 

@@ -3,22 +3,39 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 from nixpy.directories import nixpy_directory
-from nixpy.errors import EnvironmentUnusable, ToolMissing, UsageError
-from nixpy.hook.answers import hook_directory
+from nixpy.errors import EnvironmentUnusable, NixpyError, ToolMissing, UsageError
+from nixpy.hook.answers import SHELLS, hook_directory
 from nixpy.hook.script import prepare, script
 from nixpy.process import SystemRunner, find_program
 from nixpy.project import current_directory
+from nixpy.setup import own_command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["BEFORE", "hook", "record"]
+__all__ = ["BEFORE", "answer", "hook", "record"]
 
 BEFORE = "NIXPY_HOOK_BEFORE"
 """The variable by which a hook hands on what ``DIRENV_DIFF`` was."""
+
+
+def answer(arguments: Sequence[str]) -> int | None:
+    """Answer what a shell's startup file or its hook asks; ``None`` for all else."""
+    if arguments[:1] == ["record"]:
+        return record(arguments[1:])
+    if len(arguments) != 1 or arguments[0] not in SHELLS:
+        return None
+    try:
+        text = hook(arguments[0], own_command(), os.environ)
+    except NixpyError:
+        return None  # said by the command itself
+    sys.stdout.buffer.write(os.fsencode(text))
+    sys.stdout.buffer.flush()
+    return 0
 
 
 def hook(shell: str, command: Sequence[str], environ: Mapping[str, str]) -> str:
@@ -56,6 +73,9 @@ def record(arguments: Sequence[str]) -> int:
     before = environ.pop(BEFORE, "")
     try:
         directory = current_directory(environ)
+    except OSError:
+        return 0  # it is gone
+    try:
         Recorder(shell, root, direnv, environ, SystemRunner()).record(before, directory)
     except OSError:
         return 1

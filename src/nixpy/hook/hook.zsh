@@ -12,7 +12,7 @@ _nixpy_direnv() { return 1 }
 
 # Fails unless direnv need not be asked, because it would say nothing or what it said before.
 _nixpy_known() {
-  emulate -L zsh
+  emulate -L zsh -o no_aliases
   # A directory that is gone or was moved is direnv's affair.
   [[ ${(t)PWD} == *export* && . -ef $PWD && $PWD/ != */./* && $PWD/ != */../* ]] || return 1
   local _nixpy_dir=${PWD%/} _nixpy_file _nixpy_was=${DIRENV_FILE-}

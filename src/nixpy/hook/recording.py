@@ -73,6 +73,9 @@ READ_BY_DIRENV = (
 )
 """What direnv and its bash read besides ``DIRENV_…``: where things are, and how bash behaves."""
 
+CHATTY = {"DIRENV_DEBUG", "DIRENV_DUMP_FILE_PATH", "DIRENV_REQUIRED"}
+"""Variables with which direnv does, or says, something although nothing has changed."""
+
 MOST_RUNS = 3
 """How often direnv is asked until what it watches stays the same."""
 
@@ -143,8 +146,8 @@ class Recorder:
 
     def _direnv_now(self) -> Direnv:
         own = {name for name in self.environ if name.startswith("DIRENV_")} - {*STATE}
-        if self.environ.get("DIRENV_DEBUG"):
-            raise _NotKnownError("direnv says what it does")
+        if own & CHATTY:
+            raise _NotKnownError("direnv has more to do, or to say")
         files = [self.direnv, *configuration_files(self.environ)]
         if any(_loads_dotenv(path) for path in files[1:]):
             raise _NotKnownError("direnv loads .env files")
@@ -201,10 +204,13 @@ class Recorder:
             environ = self._environ_before("")
         directory = os.path.dirname(loaded)
         for _ in range(MOST_RUNS):
+            # Where there are no stamps nixpy itself would be asked, and may take its time.
             reading = read_envrc(loaded, self.environ.get("HOME", ""))
+            stamps = self._conditions_of_entries(reading, environ)
             answer, after = self._ask(direnv, environ, directory)
             seen, watched = watched, self._watched(after)
-            if seen == watched and self._direnv_now() == direnv:
+            is_same = stamps == self._conditions_of_entries(reading, environ)
+            if is_same and seen == watched and self._direnv_now() == direnv:
                 break
         else:
             raise _NotKnownError("what it watches is another each time", always=True)
@@ -212,11 +218,7 @@ class Recorder:
             *answer.conditions,
             *(Condition("file", path) for path in (environ.get("DIRENV_FILE"),) if path),
             *_conditions_of_reading(reading, environ),
-            *(
-                one
-                for at, arguments in reading.calls
-                for one in self._conditions_of_entry(at, arguments, environ)
-            ),
+            *stamps,
             Condition("target", directory, os.path.realpath(directory)),
             *watched.conditions,
         )
@@ -236,12 +238,15 @@ class Recorder:
         self, direnv: Direnv, environ: Mapping[str, str], directory: str
     ) -> tuple[Answer, str]:
         """Ask direnv; return its answer, resting on variables alone, and ``DIRENV_WATCHES``."""
-        done = self.runner.capture(
-            [self.direnv, "export", "json"],
-            cwd=directory,
-            environ={**environ, "PWD": directory},
-            timeout=LONGEST_RUN,
-        )
+        try:
+            done = self.runner.capture(
+                [self.direnv, "export", "json"],
+                cwd=directory,
+                environ={**environ, "PWD": directory},
+                timeout=LONGEST_RUN,
+            )
+        except OSError:
+            raise _NotKnownError("direnv cannot be started there") from None
         if done.status:
             raise _NotKnownError("direnv fails", always=True)
         if any(line.startswith("nixpy: ") for line in done.stderr.splitlines()):
@@ -286,6 +291,18 @@ class Recorder:
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             raise _NotKnownError("what direnv watches cannot be read", always=True) from None
         return Watched(watches, _settled([path for path, _, _ in noted]))
+
+    def _conditions_of_entries(
+        self, reading: Reading, environ: Mapping[str, str]
+    ) -> tuple[Condition, ...]:
+        """Return what the stamps of all ``use nixpy`` look at."""
+        if reading.calls and ("NIXPY_PROJECT" not in self.environ or "NIXPY_STALE" in self.environ):
+            raise _NotKnownError("nixpy tries again each time", always=True)
+        return tuple(
+            one
+            for directory, arguments in reading.calls
+            for one in self._conditions_of_entry(directory, arguments, environ)
+        )
 
     def _conditions_of_entry(
         self, directory: str, arguments: tuple[str, ...], environ: Mapping[str, str]
@@ -353,7 +370,8 @@ def _conditions_of_reading(reading: Reading, environ: Mapping[str, str]) -> Iter
     for name in sorted(reading.variables):
         yield variable_condition(name, environ)
     for name in sorted(reading.filled):
-        yield Condition("filled", name)
+        # One that is not filled by then is filled on the way.
+        yield Condition("filled", name) if environ.get(name) else variable_condition(name, environ)
 
 
 def _conditions_of_prefix(entry: cache.Entry) -> Iterator[Condition]:
