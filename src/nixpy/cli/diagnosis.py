@@ -151,10 +151,12 @@ def _summary(findings: Sequence[Finding]) -> str:
     parts = [f"{count} {word}{'s'[: count != 1]}" for count, word in counts if count]
     well = sum(one.severity is Severity.OK for one in findings)
     skipped = sum(one.severity is Severity.SKIPPED for one in findings)
-    tail = f"{well} checks found nothing" + (
-        f", {skipped} skipped (-v says why)" if skipped else ""
-    )
-    return f"{', '.join(parts) or 'nothing is wrong'}; {tail}"
+    parts = [", ".join(parts) or "nothing is wrong"]
+    if well:
+        parts.append(f"{well} check{'s'[: well != 1]} found nothing")
+    if skipped:
+        parts.append(f"{skipped} skipped (-v says why)")
+    return "; ".join(parts)
 
 
 def explanation_text(check: Check) -> str:
