@@ -312,6 +312,12 @@ class Recorder:
         entry = cache.read_entry(place) if place else None
         if entry is None or not os.path.exists(f"{place}/stamp"):
             raise _NotKnownError("there is no stamp")
+        for one in entry.inputs:
+            # A terminal with other variables has an entry of its own in this place.
+            if one.kind in {"variable", "variables"} and not any(
+                observe(one, seen).is_same(one) for seen in (environ, self.environ)
+            ):
+                raise _NotKnownError("the entry is for other variables")
         yield Condition("target", directory, entry.root)
         yield from _conditions_of_prefix(entry)
         for one in entry.inputs:

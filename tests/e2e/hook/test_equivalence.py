@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from nixpy.direnv import WATCHES, unpacked
+
 from .conftest import counted, counts, hooked
 
 if TYPE_CHECKING:
@@ -48,18 +50,27 @@ class Pair:
 
     def run(self, line: str) -> None:
         """Type a line into both, and have them say and come to the same."""
-        said = [direnv_lines(shell.run(line)) for shell in (self.plain, self.hooked)]
+        shown = [shell.run(line) for shell in (self.plain, self.hooked)]
         there = [variables(shell) for shell in (self.plain, self.hooked)]
         if there[1] != there[0]:
-            raise AssertionError(repr(differences(*there)))
-        if said[1] != said[0]:
-            raise AssertionError(repr(said))
+            raise AssertionError("\n".join((*shown, repr(differences(*there)))))
+        if direnv_lines(shown[1]) != direnv_lines(shown[0]):
+            raise AssertionError("\n".join(shown))
 
 
 def differences(one: dict[str, str], other: dict[str, str]) -> dict[str, tuple[object, object]]:
+    """What differs, of direnv's lists only those items that do."""
     names = one.keys() | other.keys()
-    pairs = {name: (one.get(name), other.get(name)) for name in names}
-    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+    pairs = {name: (one.get(name), other.get(name)) for name in names - {"DIRENV_DIFF"}}
+    found: dict[str, tuple[object, object]] = {}
+    for name, (mine, theirs) in pairs.items():
+        if name == WATCHES and mine and theirs and mine != theirs:
+            lists = unpacked(mine), unpacked(theirs)
+            only = [[item for item in a if item not in b] for a, b in (lists, lists[::-1])]
+            found[name] = (only[0], only[1])
+        elif mine != theirs:
+            found[name] = (mine, theirs)
+    return found or {"DIRENV_DIFF": (one.get("DIRENV_DIFF"), other.get("DIRENV_DIFF"))}
 
 
 @dataclass
