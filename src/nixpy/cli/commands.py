@@ -321,7 +321,7 @@ def _restore(resolver: Resolver, prefix: str) -> int:
     is_flag=False,
     flag_value="",
     metavar="[SHELL]",
-    help="Add the line of `nixpy hook` to the startup file of bash, zsh or fish; of $SHELL.",
+    help="Add the line of `nixpy hook` to the startup file of a shell, or of yours.",
 )
 @click.option("--yes", is_flag=True, help="Add the line without asking.")
 @json_option
@@ -457,7 +457,10 @@ def list_(as_json: bool) -> None:
 @click.option("--dry-run", is_flag=True, help="Say what would go, and remove nothing.")
 @json_option
 def gc(dry_run: bool, as_json: bool) -> None:
-    """Remove what belongs to projects that are gone: entries, logs, central environments."""
+    """Remove what belongs to projects that are gone: entries, logs, central environments.
+
+    And what the hook keeps for directories that have no .envrc any more.
+    """
     from nixpy.collect import collect
 
     removed = collect(os.environ, dry_run=dry_run)
