@@ -221,22 +221,36 @@ def sync(directory: str | None, as_json: bool, force: bool, flags: tuple[str, ..
 
 @cli.command(
     **FLAGS,
-    epilog=examples("nixpy explain", "nixpy explain --all-rules", "nixpy explain --json"),
+    epilog=examples("nixpy explain", "nixpy explain --all-rules", "nixpy explain --hook"),
 )
 @click.option("--all-rules", is_flag=True, help="Say of every rule whether it holds, and why.")
+@click.option(
+    "--hook", "with_hook", is_flag=True, help="Say whether direnv is asked on each entry, and why."
+)
 @project_option
 @json_option
 @flags_argument
-def explain(all_rules: bool, directory: str | None, as_json: bool, flags: tuple[str, ...]) -> None:
+def explain(
+    all_rules: bool,
+    with_hook: bool,
+    directory: str | None,
+    as_json: bool,
+    flags: tuple[str, ...],
+) -> None:
     """Say what was decided and why, by which files, and what changed since."""
     project, values = find(directory, flags)
+    of_hook = hook.explanation(directory) if with_hook else None
+    if of_hook and not as_json:
+        hook.print_explanation(of_hook)
     resolver = make_resolver()
     rules = reports.rules(resolver, project, values) if all_rules else None
     if rules and not as_json:
         reports.print_rules(rules)
     report = reports.explanation(resolver, project, values)
     if as_json:
-        print_json("explain", {**report, **({} if rules is None else {"rules": rules})})
+        asked = {"rules": rules, "hook": of_hook}
+        said = {name: one for name, one in asked.items() if one is not None}
+        print_json("explain", {**report, **said})
     else:
         reports.print_explanation(report)
 

@@ -23,7 +23,15 @@ from nixpy.shells import bash, fish, zsh
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["Startup", "evaluation", "find_line", "hook_shell", "install_hook", "startup_path"]
+__all__ = [
+    "Startup",
+    "evaluates",
+    "evaluation",
+    "find_line",
+    "hook_shell",
+    "install_hook",
+    "startup_path",
+]
 
 MARK = "# by nixpy setup --hook"
 NEW_FILE = " (a new file)"
@@ -118,6 +126,11 @@ def evaluation(shell: str, command: str) -> str:
     return f'eval "$({command} hook {shell})"'
 
 
+def evaluates(line: bytes, shell: str) -> bool:
+    """Return whether a line of a startup file evaluates the hook of a shell, whoever wrote it."""
+    return re.match(rb"[^#\n]*\bnixpy['\"]?\s+hook\s+%s\b" % shell.encode(), line) is not None
+
+
 def find_line(path: str, shell: str) -> Line | None:
     """Return the line of a startup file that evaluates the hook, whoever wrote it.
 
@@ -207,13 +220,12 @@ def _is_found_by_name(environ: Mapping[str, str]) -> bool:
 
 
 def _find(content: bytes, shell: str) -> Line | None:
-    by_hand = re.compile(rb"[^#\n]*\bnixpy['\"]?\s+hook\s+%s\b" % shell.encode())
     found = None
     for number, line in enumerate(content.split(b"\n"), 1):
         if ours := _OURS.fullmatch(line):
             text = os.fsdecode(line.rstrip(b"\r")).removesuffix(ours["note"].decode())
             return Line(number, text, is_ours=True)
-        if found is None and by_hand.match(line):
+        if found is None and evaluates(line, shell):
             found = Line(number, os.fsdecode(line).strip(), is_ours=False)
     return found
 
