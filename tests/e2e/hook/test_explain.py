@@ -81,14 +81,8 @@ def test_reasons_are_named_with_file_and_line(world: World) -> None:
 def test_answers_that_are_kept_are_counted(world: World) -> None:
     project = world.project(envrc="export A=1\n")
     project.write("requirements.txt", "")
-    world.nixpy("hook", "bash")
-    root = next(world.cache.glob("hook/*"))
-    direnv = shutil.which("direnv")
-    assert direnv is not None
-    for _ in range(2):
-        entered = project.entered()
-        record = ("hook", "record", "bash", str(root), direnv)
-        world.run("nixpy", *record, cwd=project.path, check=True, **entered.environ)
+    recorded(project)
+    recorded(project)
     found = explained(project)
     assert (found["entering"], found["leaving"], found["not_kept"]) == (1, 0, "")
     assert "kept: 1 for entering, 0 for leaving" in project.nixpy("explain", "--hook").stdout
@@ -112,3 +106,37 @@ def test_without_the_option_nothing_is_said_of_it(world: World) -> None:
     project = world.project()
     project.write("requirements.txt", "")
     assert "hook" not in json.loads(project.nixpy("explain", "--json").stdout)
+
+
+def recorded(project: Project, **variables: str) -> dict[str, Any]:
+    """What the report says after direnv was asked and its answer recorded."""
+    world = project.world
+    world.nixpy("hook", "bash")
+    root = next(world.cache.glob("hook/*"))
+    direnv = shutil.which("direnv")
+    assert direnv is not None
+    entered = project.entered(**variables)
+    record = ("hook", "record", "bash", str(root), direnv)
+    world.run("nixpy", *record, cwd=project.path, check=True, **entered.environ)
+    return explained(project, **variables)
+
+
+def test_an_answer_with_a_variable_that_is_no_text_is_not_kept(world: World) -> None:
+    project = world.project(envrc="PATH_add bin\n")
+    project.write("requirements.txt", "")
+    assert recorded(project)["entering"] == 1
+    path = f"{world.environ['PATH']}:/tmp/\udcff"
+    found = recorded(project, PATH=path)
+    assert (found["entering"], found["not_kept"]) == (1, "a variable is not UTF-8")
+
+
+def test_a_variable_that_configuration_sets_counts(world: World) -> None:
+    direnvrc = Path(world.environ["XDG_CONFIG_HOME"]) / "direnv/direnvrc"
+    direnvrc.write_text("OTHER=configured\n")
+    project = world.project(envrc="export A=1\n")
+    project.write("requirements.txt", "")
+    assert "OTHER" not in project.entered().changes
+    assert project.entered(OTHER="mine").changes["OTHER"] == "configured"
+    recorded(project)
+    known = next(world.cache.glob("hook/*/@direnv/bash")).read_text()
+    assert "OTHER" in known
