@@ -12,11 +12,14 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from nixpy.direnv import USERS_LIBRARIES
 from nixpy.init.bash_commands import chunks
 from nixpy.project import open_at_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from nixpy.init.bash_commands import Chunk
 
 __all__ = ["Configuration", "Reading", "Reason", "read_configuration", "read_envrc"]
 
@@ -62,6 +65,21 @@ _STDLIB = frozenset(
     }
 )  # fmt: skip
 """What the commands that are understood are made of: nobody else may define these."""
+
+
+_GOES_ON_TO_USERS = frozenset(
+    {
+        'direnv_config_dir_home="${DIRENV_CONFIG_HOME:-${XDG_CONFIG_HOME:-$HOME/.config}/direnv}"',
+        (
+            "if [[ -f $direnv_config_dir_home/direnvrc ]]; then"
+            ' source "$direnv_config_dir_home/direnvrc" >&2'
+            ' elif [[ -f $HOME/.direnvrc ]]; then source "$HOME/.direnvrc" >&2 fi'
+        ),
+        "unset direnv_config_dir_home",
+    }
+)
+"""How NixOS' direnvrc goes on to that of the user, which is read beside it: nixpkgs,
+``nixos/modules/programs/direnv.nix``."""
 
 
 class Reason(NamedTuple):
@@ -151,22 +169,32 @@ def read_configuration(path: str, home: str) -> Configuration:
     if os.path.basename(path) == "nixpy.sh" and "\n# nixpy-version: " in text:
         return found
     is_pure = any(_PURE.fullmatch(line) for line in text.splitlines())
+    beside = os.path.join(os.path.dirname(path), "lib", USERS_LIBRARIES)
+    known = _GOES_ON_TO_USERS if os.path.exists(beside) else frozenset()
     for chunk in chunks(text):
-        line, first = chunk.first + 1, chunk.lines[0].strip()
-        if chunk.function in _STDLIB:
-            why = f"it changes what {chunk.function} does"
-            found.reasons.append(Reason(path, line, first, why))
-        elif chunk.function and chunk.is_complete:
-            continue
-        elif names := _assigned(chunk.text.strip()):
-            found.variables |= names
-        elif source := _sourced(chunk.text.strip(), home):
-            found.sources.append(source)
-        elif chunk.commands:
-            found.reasons.append(Reason(path, line, first, "it runs each time"))
+        if " ".join(chunk.text.split()) not in known:
+            _take(found, chunk, path, home)
     if is_pure:
         found.reasons.clear()
     return found
+
+
+def _take(found: Configuration, chunk: Chunk, path: str, home: str) -> None:
+    """Add what some lines do to what is known of their file."""
+    text = chunk.text.strip()
+    why = ""
+    if chunk.function in _STDLIB:
+        why = f"it changes what {chunk.function} does"
+    elif chunk.function and chunk.is_complete:
+        return
+    elif names := _assigned(text):
+        found.variables |= names
+    elif source := _sourced(text, home):
+        found.sources.append(source)
+    elif chunk.commands:
+        why = "it runs each time"
+    if why:
+        found.reasons.append(Reason(path, chunk.first + 1, chunk.lines[0].strip(), why))
 
 
 def _assigned(text: str) -> set[str]:

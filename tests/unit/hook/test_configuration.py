@@ -50,6 +50,42 @@ def test_a_library_in_the_form_of_nix_direnv_is_understood(tmp_path: Path) -> No
     }
 
 
+NIXOS = """\
+#Load nix-direnv
+source {}/nix-direnv/direnvrc
+
+
+ #Load direnvrcExtra
+
+ #Load user-configuration if present (~/.direnvrc or ~/.config/direnv/direnvrc)
+ direnv_config_dir_home="${{DIRENV_CONFIG_HOME:-${{XDG_CONFIG_HOME:-$HOME/.config}}/direnv}}"
+ if [[ -f $direnv_config_dir_home/direnvrc ]]; then
+   source "$direnv_config_dir_home/direnvrc" >&2
+ elif [[ -f $HOME/.direnvrc ]]; then
+   source "$HOME/.direnvrc" >&2
+ fi
+
+ unset direnv_config_dir_home
+"""
+"""In the form of /etc/direnv/direnvrc on NixOS."""
+
+
+def test_the_configuration_of_nixos_goes_on_to_the_users(tmp_path: Path) -> None:
+    system, users = tmp_path / "etc/direnv", tmp_path / ".config/direnv"
+    for directory in (system / "lib", users, tmp_path / "nix-direnv"):
+        directory.mkdir(parents=True)
+    (tmp_path / "nix-direnv/direnvrc").write_text(NIX_DIRENV)
+    (system / "direnvrc").write_text(NIXOS.format(tmp_path))
+    environ = {"HOME": str(tmp_path), "DIRENV_CONFIG": str(system)}
+    # Where it does not go on to the user's libraries, it is not NixOS'.
+    assert len(configuration_reasons(environ)) == 3
+    (system / "lib/zz-user.sh").write_text('for lib in "$x/lib/"*.sh; do source "$lib"; done\n')
+    assert configuration_reasons(environ) == []
+    assert str(tmp_path / "nix-direnv/direnvrc") in configuration_files(environ)
+    (users / "direnvrc").write_text("date\n")
+    assert [one.path for one in configuration_reasons(environ)] == [str(users / "direnvrc")]
+
+
 @pytest.mark.parametrize(
     "line", ["source $HOME/share/direnvrc", '. "$HOME/share/direnvrc"', "source ~/share/direnvrc"]
 )
