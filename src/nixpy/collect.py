@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from nixpy import cache
 from nixpy.directories import nixpy_directory
+from nixpy.hook.answers import HOLDER as ANSWERS
+from nixpy.hook.answers import SCHEMA as ANSWERS_SCHEMA
+from nixpy.hook.answers import hook_directory
 from nixpy.jupyter.servers import is_alive, servers
 from nixpy.managers.foreign.exporter import exporter_key
 from nixpy.managers.foreign.tools import TOOLS
@@ -37,7 +40,7 @@ class Collected(NamedTuple):
 def entries(environ: Mapping[str, str]) -> Iterator[tuple[str, str, cache.Entry]]:
     """Yield every entry, as the directory it is for, the entry's own directory, and the entry."""
     top = nixpy_directory("cache", environ)
-    for directory, holder in _holders(top):
+    for directory, holder in _holders(top, f"{top}/projects", HOLDER):
         slots = f"{holder}/{cache.SCHEMA}"
         for name in sorted(os.listdir(slots)) if os.path.isdir(slots) else ():
             entry = cache.read_entry(f"{slots}/{name}")
@@ -48,6 +51,8 @@ def entries(environ: Mapping[str, str]) -> Iterator[tuple[str, str, cache.Entry]
 def collect(environ: Mapping[str, str], *, dry_run: bool = False) -> list[Collected]:
     """Remove what belongs to projects that are gone: entries, environments, gc roots and logs.
 
+    And what the hook keeps for directories that direnv has no ``.envrc`` for any more.
+
     Raises:
         OSError: something of it cannot be removed.
     """
@@ -57,9 +62,10 @@ def collect(environ: Mapping[str, str], *, dry_run: bool = False) -> list[Collec
         *_logs(environ),
         *_exports(environ),
         *_servers(environ),
+        *_answers(environ),
     ]
     top = nixpy_directory("cache", environ)
-    for directory, holder in list(_holders(top)):
+    for directory, holder in list(_holders(top, f"{top}/projects", HOLDER)):
         if not os.path.isdir(directory):
             removed.append(Collected(holder, f"{directory} is gone"))
         else:
@@ -74,7 +80,8 @@ def collect(environ: Mapping[str, str], *, dry_run: bool = False) -> list[Collec
                 shutil.rmtree(one.path)
             else:
                 os.unlink(one.path)
-            _remove_empty(os.path.dirname(one.path), f"{top}/projects")
+            for place in ("projects", "hook"):
+                _remove_empty(os.path.dirname(one.path), f"{top}/{place}")
     return removed
 
 
@@ -141,14 +148,34 @@ def _exports(environ: Mapping[str, str]) -> Iterator[Collected]:
                 yield Collected(path, why)
 
 
-def _holders(top: str | None) -> Iterator[tuple[str, str]]:
-    projects = f"{top}/projects"
+def _answers(environ: Mapping[str, str]) -> Iterator[Collected]:
+    """Yield what the hook keeps for directories without an ``.envrc``, and of other versions."""
+    top = nixpy_directory("cache", environ)
     if top is None or not cache.is_private(top):
         return
-    for path, names, _ in os.walk(projects):
-        if HOLDER in names:
-            yield path[len(projects) :] or "/", f"{path}/{HOLDER}"
-            names.remove(HOLDER)
+    root = hook_directory(top)
+    place = os.path.dirname(root)
+    for name in sorted(os.listdir(place)) if os.path.isdir(place) else ():
+        if name != ANSWERS_SCHEMA:
+            yield Collected(f"{place}/{name}", "of another version of nixpy")
+    for directory, holder in _holders(top, root, ANSWERS):
+        if not os.path.isdir(directory):
+            yield Collected(holder, f"{directory} is gone")
+        elif not os.path.lexists(f"{directory}/.envrc"):
+            yield Collected(holder, f"{directory} has no .envrc any more")
+
+
+def _holders(top: str | None, root: str, holder: str) -> Iterator[tuple[str, str]]:
+    """Yield the directories called ``holder`` in a tree that mirrors that of all directories.
+
+    Each behind the directory that it is for.
+    """
+    if top is None or not cache.is_private(top):
+        return
+    for path, names, _ in os.walk(root):
+        if holder in names:
+            yield path[len(root) :] or "/", f"{path}/{holder}"
+            names.remove(holder)
         names.sort()
 
 

@@ -14,7 +14,7 @@ from nixpy.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Setup", "install", "own_command"]
+__all__ = ["Setup", "install", "lasting_command", "own_command"]
 
 
 class Setup(NamedTuple):
@@ -43,7 +43,7 @@ def install(environ: Mapping[str, str], *, check: bool = False, remove: bool = F
     path = library_path(environ)
     if path is None:
         raise UsageError("direnv's configuration has no place", next="Set HOME and try again.")
-    text = library_text(_lasting_command(environ), __version__)
+    text = library_text(lasting_command(environ), __version__)
     try:
         with open(path, encoding="utf-8") as file:
             there: str | None = file.read()
@@ -99,7 +99,7 @@ def own_command() -> list[str]:
     return [beside] if os.path.isfile(beside) else [sys.executable, "-I", "-m", "nixpy"]
 
 
-def _lasting_command(environ: Mapping[str, str]) -> list[str]:
+def lasting_command(environ: Mapping[str, str]) -> list[str]:
     """Return the absolute command that calls this nixpy, and will call the next one, too."""
     command = own_command()
     if "/archive-v0/" in os.path.realpath(command[0]) or "/archive-v0/" in sys.prefix:

@@ -12,6 +12,8 @@ import pytest
 from nixpy import cache
 from nixpy.collect import collect, entries
 from nixpy.environment import Environment
+from nixpy.hook.answers import Answers, answers_place, hook_directory, write_place
+from nixpy.hook.script import prepare
 from nixpy.inputs import observe_root
 from nixpy.jupyter.servers import Server, server_directory, write_server
 from nixpy.logs import log_path, open_log
@@ -177,3 +179,68 @@ def test_a_server_that_has_ended_goes_with_its_project(
     assert [(one.path, one.why) for one in removed] == [(found["gone"], f"{tmp_path}/gone is gone")]
     assert not os.path.exists(found["gone"])
     assert os.path.exists(found["stays"])
+
+
+def remember(tmp_path: Path, directory: Path) -> Path:
+    """Keep something for the hook about a directory."""
+    top = str(tmp_path / "cache/nixpy")
+    place = answers_place(hook_directory(top), str(directory))
+    write_place(place, top, Answers(always=f"of {directory.name}"), lambda _: "", "bash")
+    return tmp_path / place
+
+
+def test_what_the_hook_keeps_goes_with_the_envrc(tmp_path: Path, places: dict[str, str]) -> None:
+    kept = {}
+    for name in ("alive", "gone", "bare", "linked", "bare/alive"):
+        project = tmp_path / name
+        project.mkdir()
+        (project / ".envrc").touch()
+        kept[name] = remember(tmp_path, project)
+    prepare(hook_directory(str(tmp_path / "cache/nixpy")), str(tmp_path / "cache/nixpy"))
+    assert collect(places) == []
+    shutil.rmtree(tmp_path / "gone")
+    (tmp_path / "bare/.envrc").unlink()
+    (tmp_path / "linked/.envrc").unlink()
+    (tmp_path / "linked/.envrc").symlink_to(tmp_path / "not there")
+    said = collect(places, dry_run=True)
+    assert all(place.is_dir() for place in kept.values())
+    assert collect(places) == said
+    assert {one.path: one.why for one in said} == {
+        str(kept["bare"]): f"{tmp_path}/bare has no .envrc any more",
+        str(kept["gone"]): f"{tmp_path}/gone is gone",
+    }
+    assert {name for name, place in kept.items() if place.is_dir()} == {
+        "alive",
+        "bare/alive",
+        "linked",
+    }
+    assert not kept["gone"].parent.exists()
+    root = hook_directory(str(tmp_path / "cache/nixpy"))
+    assert sorted(os.listdir(f"{root}/@exact")) == ["1", "2"]
+    assert collect(places) == []
+
+
+def test_what_the_hook_of_another_version_kept_is_removed(
+    tmp_path: Path, places: dict[str, str]
+) -> None:
+    project = tmp_path / "alive"
+    project.mkdir()
+    (project / ".envrc").touch()
+    place = remember(tmp_path, project)
+    old = tmp_path / "cache/nixpy/hook/0"
+    shutil.copytree(hook_directory(str(tmp_path / "cache/nixpy")), old)
+    assert [(one.path, one.why) for one in collect(places)] == [
+        (str(old), "of another version of nixpy")
+    ]
+    assert not old.exists()
+    assert place.is_dir()
+
+
+def test_a_directory_that_only_the_hook_knows_is_not_listed(
+    tmp_path: Path, places: dict[str, str]
+) -> None:
+    project = tmp_path / "alive"
+    project.mkdir()
+    (project / ".envrc").touch()
+    remember(tmp_path, project)
+    assert list(entries(places)) == []

@@ -41,7 +41,9 @@ from nixpy.shells.bash import quote
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from nixpy.hook.startup import Startup
     from nixpy.resolver import Resolver
+    from nixpy.setup import Setup
 
 
 __all__ = ["cli", "run_command"]
@@ -219,22 +221,36 @@ def sync(directory: str | None, as_json: bool, force: bool, flags: tuple[str, ..
 
 @cli.command(
     **FLAGS,
-    epilog=examples("nixpy explain", "nixpy explain --all-rules", "nixpy explain --json"),
+    epilog=examples("nixpy explain", "nixpy explain --all-rules", "nixpy explain --hook"),
 )
 @click.option("--all-rules", is_flag=True, help="Say of every rule whether it holds, and why.")
+@click.option(
+    "--hook", "with_hook", is_flag=True, help="Say whether direnv is asked on each entry, and why."
+)
 @project_option
 @json_option
 @flags_argument
-def explain(all_rules: bool, directory: str | None, as_json: bool, flags: tuple[str, ...]) -> None:
+def explain(
+    all_rules: bool,
+    with_hook: bool,
+    directory: str | None,
+    as_json: bool,
+    flags: tuple[str, ...],
+) -> None:
     """Say what was decided and why, by which files, and what changed since."""
     project, values = find(directory, flags)
+    of_hook = hook.explanation(directory) if with_hook else None
+    if of_hook and not as_json:
+        hook.print_explanation(of_hook)
     resolver = make_resolver()
     rules = reports.rules(resolver, project, values) if all_rules else None
     if rules and not as_json:
         reports.print_rules(rules)
     report = reports.explanation(resolver, project, values)
     if as_json:
-        print_json("explain", {**report, **({} if rules is None else {"rules": rules})})
+        asked = {"rules": rules, "hook": of_hook}
+        said = {name: one for name, one in asked.items() if one is not None}
+        print_json("explain", {**report, **said})
     else:
         reports.print_explanation(report)
 
@@ -307,15 +323,35 @@ def _restore(resolver: Resolver, prefix: str) -> int:
     return 0
 
 
-@cli.command(cls=Command, epilog=examples("nixpy setup", "nixpy setup --check"))
+@cli.command(
+    cls=Command,
+    epilog=examples("nixpy setup", "nixpy setup --check", "nixpy setup --hook zsh"),
+)
 @click.option("--check", is_flag=True, help="Change nothing; exit 1 if something is to be done.")
-@click.option("--remove", is_flag=True, help="Take the library out again.")
+@click.option("--remove", is_flag=True, help="Take the library, or the line, out again.")
+@click.option(
+    "--hook",
+    "shell",
+    is_flag=False,
+    flag_value="",
+    metavar="[SHELL]",
+    help="Add the line of `nixpy hook` to the startup file of a shell, or of yours.",
+)
+@click.option("--yes", is_flag=True, help="Add the line without asking.")
 @json_option
-def setup(check: bool, remove: bool, as_json: bool) -> int:
-    """Teach direnv `use nixpy`: install the library where direnv looks for it."""
-    from nixpy.setup import install
+def setup(check: bool, remove: bool, shell: str | None, yes: bool, as_json: bool) -> int:
+    """Teach direnv `use nixpy`: install the library where direnv looks for it.
 
-    report = install(os.environ, check=check, remove=remove)
+    With --hook instead: add one line to your shell's startup file, that saves asking direnv what is
+    known. It shows the file and the line, and asks; without a terminal it takes --yes.
+    """
+    report: Setup | Startup
+    if shell is None:
+        from nixpy.setup import install
+
+        report = install(os.environ, check=check, remove=remove)
+    else:
+        report = _set_up_hook(shell, check=check, remove=remove, yes=yes, as_json=as_json)
     if as_json:
         print_json("setup", report._asdict())
     else:
@@ -323,6 +359,29 @@ def setup(check: bool, remove: bool, as_json: bool) -> int:
         if report.hint:
             click.echo(report.hint)
     return 1 if check and not report.in_order else 0
+
+
+def _set_up_hook(name: str, *, check: bool, remove: bool, yes: bool, as_json: bool) -> Startup:
+    from nixpy.cli.diagnosis import is_interactive
+    from nixpy.hook.startup import hook_shell, install_hook
+
+    shell = hook_shell(name, os.environ)
+    if remove and not check:
+        return install_hook(shell, os.environ, remove=True)
+    planned = install_hook(shell, os.environ, check=True)
+    if check or planned.in_order:
+        return planned
+    if not as_json:
+        click.echo(f"{planned.path} is to have this line:\n  {planned.line}")
+    if not yes and (as_json or not is_interactive()):
+        raise UsageError(
+            "there is nobody to ask whether to write this",
+            where="nixpy setup --hook",
+            next="Say `nixpy setup --hook --yes`, or `nixpy setup --hook --check` to look alone.",
+        )
+    if not yes and not click.confirm("Add it?", default=True, err=True):
+        return planned._replace(did="left as it is", hint="")
+    return install_hook(shell, os.environ)
 
 
 @cli.command(
@@ -412,7 +471,10 @@ def list_(as_json: bool) -> None:
 @click.option("--dry-run", is_flag=True, help="Say what would go, and remove nothing.")
 @json_option
 def gc(dry_run: bool, as_json: bool) -> None:
-    """Remove what belongs to projects that are gone: entries, logs, central environments."""
+    """Remove what belongs to projects that are gone: entries, logs, central environments.
+
+    And what the hook keeps for directories that have no .envrc any more.
+    """
     from nixpy.collect import collect
 
     removed = collect(os.environ, dry_run=dry_run)

@@ -30,6 +30,7 @@ ENTRY_POINTS = "nixpy.doctor"
 
 GROUPS: dict[str, str] = {
     "direnv": "direnv",
+    "hook": "The hook",
     "nix": "Nix",
     "manifests": "Manifests and options",
     "interpreter": "Interpreter",

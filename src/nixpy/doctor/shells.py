@@ -7,6 +7,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from nixpy.hook.startup import evaluates
 from nixpy.process import find_program
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from nixpy.doctor.examination import Examination
 
-__all__ = ["HOOKS", "login_shell", "own_files", "startup_lines", "used_shells"]
+__all__ = ["HOOKS", "hook_line", "login_shell", "own_files", "startup_lines", "used_shells"]
 
 HOOKS: dict[str, str] = {
     "bash": """echo 'eval "$(direnv hook bash)"' >> ~/.bashrc""",
@@ -122,6 +123,17 @@ def startup_lines(seen: Examination, shell: str) -> Iterator[tuple[str, int, str
                 yield path, number, line.strip()
         if depth < DEEPEST:
             waiting += [(_expanded(seen, one), depth + 1) for one in _SOURCE.findall(text)]
+
+
+def hook_line(seen: Examination, shell: str) -> tuple[str, int, str] | None:
+    """Return the line of a shell's startup files that evaluates nixpy's hook.
+
+    As its file, number and text.
+    """
+    for path, number, line in startup_lines(seen, shell):
+        if evaluates(os.fsencode(line), shell):
+            return path, number, line
+    return None
 
 
 def _expanded(seen: Examination, path: str) -> str:

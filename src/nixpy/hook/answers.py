@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
 __all__ = [
+    "HOLDER",
     "SCHEMA",
     "SHELLS",
     "Answer",
@@ -37,6 +38,9 @@ __all__ = [
 
 SCHEMA = "1"
 """The version of everything in this tree; it is in the path, so that another one is a miss."""
+
+HOLDER = "@answers"
+"""The name of the directories that hold the answers about one directory."""
 
 SHELLS = ("bash", "zsh", "fish")
 
@@ -143,7 +147,7 @@ def hook_directory(top: str) -> str:
 
 def answers_place(root: str, directory: str) -> str:
     """Return where the answers about a directory lie."""
-    return f"{root}{directory}/@answers"
+    return f"{root}{directory}/{HOLDER}"
 
 
 def direnv_place(root: str) -> str:

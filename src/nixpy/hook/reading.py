@@ -12,13 +12,16 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from nixpy.direnv import USERS_LIBRARIES
 from nixpy.init.bash_commands import chunks
 from nixpy.project import open_at_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["Reading", "Reason", "read_configuration", "read_envrc"]
+    from nixpy.init.bash_commands import Chunk
+
+__all__ = ["Configuration", "Reading", "Reason", "read_configuration", "read_envrc"]
 
 LARGEST = 1_000_000
 DEEPEST = 20
@@ -37,6 +40,8 @@ _ASSIGNMENT = re.compile(
 )
 _PIECE = re.compile(rf"{_SINGLE}|\\.|({_VARIABLE})")
 _SEPARATOR = re.compile(r"[ \t]+")
+_DEFAULT = re.compile(rf":[ \t]+(\"?)\$\{{({_NAME}):?=[\w./:@%+,-]*\}}\1", re.ASCII)
+"""Sets a variable that has no value, as nix-direnv does (POSIX, 2.6.2)."""
 
 _DYNAMIC = frozenset(
     {
@@ -60,6 +65,21 @@ _STDLIB = frozenset(
     }
 )  # fmt: skip
 """What the commands that are understood are made of: nobody else may define these."""
+
+
+_GOES_ON_TO_USERS = frozenset(
+    {
+        'direnv_config_dir_home="${DIRENV_CONFIG_HOME:-${XDG_CONFIG_HOME:-$HOME/.config}/direnv}"',
+        (
+            "if [[ -f $direnv_config_dir_home/direnvrc ]]; then"
+            ' source "$direnv_config_dir_home/direnvrc" >&2'
+            ' elif [[ -f $HOME/.direnvrc ]]; then source "$HOME/.direnvrc" >&2 fi'
+        ),
+        "unset direnv_config_dir_home",
+    }
+)
+"""How NixOS' direnvrc goes on to that of the user, which is read beside it: nixpkgs,
+``nixos/modules/programs/direnv.nix``."""
 
 
 class Reason(NamedTuple):
@@ -117,34 +137,86 @@ def read_envrc(path: str, home: str) -> Reading:
     return reader.found
 
 
-def read_configuration(path: str) -> list[Reason]:
-    """Return why direnv is always asked, for a file that it sources in front of each ``.envrc``.
+@dataclass
+class Configuration:
+    """What a file does that direnv sources in front of each ``.envrc``.
+
+    Attributes:
+        variables: the names of those that it sets: they change where they are exported.
+        sources: files that it sources.
+        reasons: why direnv is always asked; empty where it need not be.
+    """
+
+    variables: set[str] = field(default_factory=set)
+    sources: list[str] = field(default_factory=list)
+    reasons: list[Reason] = field(default_factory=list)
+
+
+def read_configuration(path: str, home: str) -> Configuration:
+    """Return what a file does that direnv sources in front of each ``.envrc``.
 
     Nothing is said against one that defines functions, which none of those that are understood
-    calls, and sets variables to what stands there.
+    calls, sets variables to what stands there, and sources files by absolute paths.
+
+    Args:
+        path: its absolute path.
+        home: the value of ``HOME``, which ``~/`` stands for.
     """
     text = _text_of(path)
     if text is None:
-        return [Reason(path, 0, "", "it cannot be read")]
+        return Configuration(reasons=[Reason(path, 0, "", "it cannot be read")])
+    found = Configuration()
     if os.path.basename(path) == "nixpy.sh" and "\n# nixpy-version: " in text:
-        return []
-    if any(_PURE.fullmatch(line) for line in text.splitlines()):
-        return []
-    reasons = []
+        return found
+    is_pure = any(_PURE.fullmatch(line) for line in text.splitlines())
+    beside = os.path.join(os.path.dirname(path), "lib", USERS_LIBRARIES)
+    known = _GOES_ON_TO_USERS if os.path.exists(beside) else frozenset()
     for chunk in chunks(text):
-        line, first = chunk.first + 1, chunk.lines[0].strip()
-        if chunk.function in _STDLIB:
-            reasons.append(Reason(path, line, first, f"it changes what {chunk.function} does"))
-        elif chunk.function and chunk.is_complete:
-            continue
-        elif chunk.commands and not _is_assignment(chunk.text.strip()):
-            reasons.append(Reason(path, line, first, "it runs each time"))
-    return reasons
+        if " ".join(chunk.text.split()) not in known:
+            _take(found, chunk, path, home)
+    if is_pure:
+        found.reasons.clear()
+    return found
 
 
-def _is_assignment(text: str) -> bool:
-    words = _words(text.removeprefix("export "), _ASSIGNMENT)
-    return bool(words) and not any(_variables_in(word) for word in words or ())
+def _take(found: Configuration, chunk: Chunk, path: str, home: str) -> None:
+    """Add what some lines do to what is known of their file."""
+    text = chunk.text.strip()
+    why = ""
+    if chunk.function in _STDLIB:
+        why = f"it changes what {chunk.function} does"
+    elif chunk.function and chunk.is_complete:
+        return
+    elif names := _assigned(text):
+        found.variables |= names
+    elif source := _sourced(text, home):
+        found.sources.append(source)
+    elif chunk.commands:
+        why = "it runs each time"
+    if why:
+        found.reasons.append(Reason(path, chunk.first + 1, chunk.lines[0].strip(), why))
+
+
+def _assigned(text: str) -> set[str]:
+    """Return the variables that a line sets to what stands there, and that is all it does."""
+    if default := _DEFAULT.fullmatch(text):
+        return {default[2]}
+    words = _words(text.removeprefix("export "), _ASSIGNMENT) or []
+    if any(_variables_in(word) for word in words):
+        return set()
+    return {word.partition("=")[0] for word in words}
+
+
+def _sourced(text: str, home: str) -> str:
+    """Return the file that a line sources, and that is all it does, by its absolute path."""
+    if re.fullmatch(r"[\w./+-]*", home):
+        # It is one word without quotes, too.
+        text = re.sub(r"^(source|\.)[ \t]+\$(?:HOME|\{HOME\})/", r"\1 ~/", text)
+    words = _words(text) or []
+    if len(words) != 2 or words[0] not in {"source", "."} or "PWD" in _variables_in(words[1]):  # noqa: PLR2004
+        return ""
+    path = _value(words[1], "", home) or ""
+    return path if os.path.isabs(path) else ""
 
 
 def _text_of(path: str) -> str | None:

@@ -52,7 +52,7 @@ from nixpy.stamp import DAY, NANOSECONDS, TICK, settles_at
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from nixpy.hook.reading import Reading
+    from nixpy.hook.reading import Configuration, Reading
     from nixpy.inputs import Input
     from nixpy.process import Runner
 
@@ -75,6 +75,8 @@ READ_BY_DIRENV = (
 
 CHATTY = {"DIRENV_DEBUG", "DIRENV_DUMP_FILE_PATH", "DIRENV_REQUIRED"}
 """Variables with which direnv does, or says, something although nothing has changed."""
+
+NO_TEXT = "\N{REPLACEMENT CHARACTER}"
 
 MOST_RUNS = 3
 """How often direnv is asked until what it watches stays the same."""
@@ -151,8 +153,9 @@ class Recorder:
         files = [self.direnv, *configuration_files(self.environ)]
         if any(_loads_dotenv(path) for path in files[1:]):
             raise _NotKnownError("direnv loads .env files")
+        names = {*READ_BY_DIRENV, *own, *_variables_of_scripts(self.environ)}
         conditions = (
-            *(variable_condition(name, self.environ) for name in sorted({*READ_BY_DIRENV, *own})),
+            *(variable_condition(name, self.environ) for name in sorted(names)),
             *_settled(files),
         )
         parts = (os.fsencode(part) for one in conditions for part in one)
@@ -257,6 +260,9 @@ class Recorder:
             raise _NotKnownError("direnv prints what is no JSON", always=True) from None
         if not changes or not all(is_name(one) and RESERVED not in one for one in changes):
             raise _NotKnownError("it changes what no shell can export", always=True)
+        if any(NO_TEXT in (value or "") for value in changes.values()):
+            # What is no UTF-8 is lost in JSON; to a shell direnv prints it as it is.
+            raise _NotKnownError("a variable is not UTF-8", always=True)
         names = {*changes, *STATE, "PATH"}
         for text in (environ.get("DIRENV_DIFF", ""), changes.get("DIRENV_DIFF") or ""):
             for part in difference(text) or ():
@@ -339,17 +345,22 @@ def configuration_reasons(environ: Mapping[str, str]) -> list[Reason]:
     found = []
     if environ.get("BASH_ENV"):
         found.append(Reason("BASH_ENV", 0, "", "bash evaluates that file first"))
-    for path in configuration_files(environ):
-        if path.endswith(("/direnvrc", "/.direnvrc", ".sh")) and os.path.exists(path):
-            if os.path.basename(path) != USERS_LIBRARIES:
-                found += read_configuration(path)
-        elif _loads_dotenv(path):
-            found.append(Reason(path, 0, "load_dotenv", "any .env may be loaded"))
+    found += [
+        Reason(path, 0, "load_dotenv", "any .env may be loaded")
+        for path in _places(environ)
+        if _loads_dotenv(path)
+    ]
+    for one in _scripts(environ).values():
+        found += one.reasons
     return found
 
 
 def configuration_files(environ: Mapping[str, str]) -> list[str]:
     """Return direnv's configuration: files, whether they are there or not, and directories."""
+    return list(dict.fromkeys((*_places(environ), *_scripts(environ))))
+
+
+def _places(environ: Mapping[str, str]) -> list[str]:
     paths = []
     for directory in configuration_directories(environ):
         library = f"{directory}/lib"
@@ -358,6 +369,28 @@ def configuration_files(environ: Mapping[str, str]) -> list[str]:
     if environ.get("HOME"):
         paths.append(f"{environ['HOME']}/.direnvrc")
     return paths
+
+
+def _scripts(environ: Mapping[str, str]) -> dict[str, Configuration]:
+    """Return what direnv sources in front of each ``.envrc``, and what that sources, by path."""
+    waiting = [
+        path
+        for path in _places(environ)
+        if path.endswith(("/direnvrc", "/.direnvrc", ".sh")) and os.path.exists(path)
+    ]
+    found: dict[str, Configuration] = {}
+    while waiting:
+        path = waiting.pop(0)
+        if path not in found and os.path.basename(path) != USERS_LIBRARIES:
+            found[path] = read_configuration(path, environ.get("HOME", ""))
+            waiting += found[path].sources
+    return found
+
+
+def _variables_of_scripts(environ: Mapping[str, str]) -> set[str]:
+    """Return the variables that they set: these change where they are exported."""
+    names = set().union(*(one.variables for one in _scripts(environ).values()))
+    return set(filter(is_name, names))
 
 
 def _loads_dotenv(path: str) -> bool:

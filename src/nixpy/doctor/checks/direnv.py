@@ -31,7 +31,8 @@ LONGEST_STRING = 131_072
 NEARLY = 0.75
 """The part of a limit from which on it is worth a warning."""
 
-HOOK = re.compile(r"\bdirenv\b")
+HOOK = re.compile(r"\bdirenv\b|\bnixpy['\"]?\s+hook\s")
+"""direnv's own hook, or nixpy's, which installs it where it is not."""
 
 DURATION = re.compile(r"[+-]?(?:\d+(?:\.\d*)?(?:ns|us|µs|ms|s|m|h))+|0")
 """Go's ``time.ParseDuration``, which direnv reads the variable with."""
