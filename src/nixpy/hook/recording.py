@@ -166,7 +166,7 @@ class Recorder:
         place = answers_place(self.root, directory)
         old = read_answers(place)
         found = reasons(loaded, self.environ)
-        answers = old._replace(always=str(found[0]) if found else "")
+        answers = old._replace(always=_kept(found[0]) if found else "")
         watched = self._watched(self.environ.get(WATCHES, ""))
         answers = answers.with_watched(watched)
         if not found:
@@ -338,6 +338,11 @@ def reasons(envrc: str, environ: Mapping[str, str]) -> list[Reason]:
     """Return why direnv is always asked about entering and leaving the directory of ``envrc``."""
     reading = read_envrc(envrc, environ.get("HOME", ""))
     return [*reading.reasons, *configuration_reasons(environ)]
+
+
+def _kept(reason: Reason) -> str:
+    """Return a reason without what the file says there, which may be a secret."""
+    return str(reason._replace(text=""))
 
 
 def configuration_reasons(environ: Mapping[str, str]) -> list[Reason]:
