@@ -61,9 +61,9 @@ _nixpy_replay() {
 # Usage: _nixpy_source PLACE
 #
 # What is sourced has the time 0, which nobody but its owner can give it: what another user has
-# written to is newer than the directory, and is not sourced.
+# written to is not that old, and is not sourced.
 _nixpy_source() {
-  [[ -O $1 && -O $1/zsh && $1/zsh -ot $1 ]] || return 1
+  [[ -O $1 && -O $1/zsh && $1/zsh -ot $_nixpy_root/@exact/1 ]] || return 1
   source $1/zsh 2>/dev/null
 }
 
