@@ -84,7 +84,10 @@ set -g _nixpy_command false
 for round in (seq {rounds})
   cd {empty}
   set from (date +%s%N)
-  for each in (seq {together}); {direnv} export fish 2>/dev/null | source; set -e -g DIRENV_DIFF DIRENV_DIR DIRENV_FILE DIRENV_WATCHES; end
+  for each in (seq {together})
+    {direnv} export fish 2>/dev/null | source
+    set -e -g DIRENV_DIFF DIRENV_DIR DIRENV_FILE DIRENV_WATCHES
+  end
   took {entry} $from (date +%s%N)
   hook
   set from (date +%s%N)
@@ -139,7 +142,7 @@ def script(
     )
 
 
-def measured(
+def hook_times(
     shell: str,
     places: Mapping[str, Path],
     environ: Mapping[str, str],
@@ -157,9 +160,8 @@ def measured(
         raise FileNotFoundError(f"{shell} is not installed")
     programs = {name: shutil.which(name, path=path) for name in ("direnv", "nixpy", "mise")}
     file = places["top"] / f"hooks.{shell}"
-    file.write_text(
-        script(shell, places, programs, max(3, rounds // (TOGETHER if shell == "fish" else 1)))
-    )
+    together = 1 if shell in _CLOCKS else TOGETHER
+    file.write_text(script(shell, places, programs, max(3, rounds // together)))
     done = subprocess.run(
         ["sh", "-c", 'exec 3>&1; exec "$@" >/dev/null', "sh", tool, *_ARGUMENTS[shell], str(file)],
         cwd=places["top"],
