@@ -92,7 +92,7 @@ _nixpy_record() {
 
 # At the first prompt all of the startup files have been read, direnv's line among them.
 _nixpy_install() {
-  emulate -L zsh
+  emulate -L zsh -o extendedglob
   local _nixpy_exact=$_nixpy_root/@exact
   precmd_functions=(${precmd_functions:#_nixpy_install})
   # It takes a zsh that compares nanoseconds.
