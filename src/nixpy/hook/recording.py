@@ -74,8 +74,8 @@ READ_BY_DIRENV = (
 MOST_RUNS = 3
 """How often direnv is asked until what it watches stays the same."""
 
-LONGEST_RUN = 20.0
-"""Seconds that it may take."""
+LONGEST_RUN = 5.0
+"""Seconds that it may take: the user waits, after having waited for direnv itself."""
 
 
 class _NotKnownError(Exception):
