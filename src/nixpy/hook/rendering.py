@@ -109,7 +109,8 @@ class _Bash(Dialect):
         return [f"{name}() {{", " || ".join((*those, "return 1")), "}"]
 
     def conditions(self, conditions: Sequence[Condition]) -> list[str]:
-        operands: list[str] = []
+        variables: list[str] = []
+        files: list[str] = []
         commands: list[str] = []
         for one in conditions:
             if one.kind == "names":
@@ -117,12 +118,13 @@ class _Bash(Dialect):
             elif one.kind == "before":
                 commands += self.before(one)
             else:
-                operands.append(self.operand(one))
-        operands = [*self.first_operands(conditions), *operands]
+                (variables if one.kind in _OF_VARIABLES else files).append(self.operand(one))
+        # What looks at no file comes first: most answers that do not hold fail there.
+        operands = [*variables, *self.references(conditions), *files]
         batches = (operands[at : at + BATCH] for at in range(0, len(operands), BATCH))
         return [*(f"[[ {' && '.join(batch)} ]] || return 1" for batch in batches), *commands]
 
-    def first_operands(self, conditions: Sequence[Condition]) -> list[str]:
+    def references(self, conditions: Sequence[Condition]) -> list[str]:
         # Of two files that are not there, neither is newer or older.
         times = sorted({one.value for one in conditions if one.kind == "time"})
         return [f'-e "$1"/{mtime}' for mtime in times]
@@ -280,6 +282,7 @@ class _Fish(Dialect):
         return lines
 
 
+_OF_VARIABLES = frozenset({"is", "like", "unset", "filled"})
 _TESTS = {"absent": "! -e", "exists": "-e", "runs": "-x"}
 
 
