@@ -20,6 +20,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from benchmarks.hooks import hook_rows, hook_times
 from benchmarks.measure import MeasurementError, Ratio, Subject, ratio, take_turns
 
 if TYPE_CHECKING:
@@ -663,6 +664,23 @@ def libraries(workshop: Workshop, _: int) -> Group:
     return Group(tuple(subjects), tuple(comparisons), 10)
 
 
+def hooks(workshop: Workshop, rounds: int) -> Iterator[tuple[str, ...]]:
+    """Yield the lines of the table about the hook, in each shell that is installed."""
+    places = {
+        "top": workshop.top,
+        "empty": workshop.project("hook-empty", ""),
+        "ten": ten_inputs(workshop, "hook-ten"),
+        "other": ten_inputs(workshop, "hook-other"),
+    }
+    for name in ("ten", "other"):
+        workshop.run("direnv", "export", "bash", cwd=places[name])
+    for shell in ("bash", "zsh", "fish"):
+        if shutil.which(shell, path=workshop.environ["PATH"]) is None:
+            workshop.skipped.append(f"the hook of {shell}, which is not installed")
+        else:
+            yield from hook_rows(shell, hook_times(shell, places, workshop.environ, rounds))
+
+
 def stamps(workshop: Workshop) -> dict[Path, int]:
     """Return every stamp and which file it is: one that was written anew is another file."""
     return {
@@ -770,6 +788,7 @@ def main() -> int:
                 workshop.skipped.append(f"{make.__name__.replace('_', ' ')}: {missing}")
                 continue
             lines.extend(rows(group, measured(workshop, group, is_warm=is_warm)))
+        lines.extend(hooks(workshop, rounds))
         print(table(lines))
         for reason in workshop.skipped:
             print(f"\nNot measured: {reason}.")

@@ -60,11 +60,15 @@ _nixpy_replay() {
 # Usage: _nixpy_source PLACE
 #
 # What is sourced has the time 0, which nobody but its owner can give it: what another user has
-# written to is newer than the directory, and is not sourced.
+# written to is not that old, and is not sourced.
 _nixpy_source() {
-  [[ -O $1 && -O $1/bash && $1/bash -ot $1 ]] || return 1
+  [[ -O $1 && -O $1/bash && $1/bash -ot $_nixpy_root/@exact/1 ]] || return 1
   # shellcheck disable=SC1091
-  source "$1/bash" 2>/dev/null
+  if ! source "$1/bash" 2>/dev/null; then
+    # bash 5.2 stays within a [[ that a damaged file broke off in: this one is given up to it.
+    eval '[[ a ]]' 2>/dev/null
+    return 1
+  fi
 }
 
 # In the place of direnv's hook, which is _nixpy_asked_direnv now.

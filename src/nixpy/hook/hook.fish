@@ -64,9 +64,10 @@ end
 # Usage: _nixpy_source PLACE
 #
 # What is sourced has the time 0, which nobody but its owner can give it: what another user has
-# written to is newer than the directory, and is not sourced.
+# written to is not that old, and is not sourced.
 function _nixpy_source
-    test -O $argv[1]; and test -O $argv[1]/fish; and test $argv[1]/fish -ot $argv[1]; or return 1
+    test -O $argv[1]; and test -O $argv[1]/fish; or return 1
+    test $argv[1]/fish -ot $_nixpy_root/@exact/1; or return 1
     source $argv[1]/fish 2>/dev/null
 end
 

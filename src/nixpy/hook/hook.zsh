@@ -60,9 +60,9 @@ _nixpy_replay() {
 # Usage: _nixpy_source PLACE
 #
 # What is sourced has the time 0, which nobody but its owner can give it: what another user has
-# written to is newer than the directory, and is not sourced.
+# written to is not that old, and is not sourced.
 _nixpy_source() {
-  [[ -O $1 && -O $1/zsh && $1/zsh -ot $1 ]] || return 1
+  [[ -O $1 && -O $1/zsh && $1/zsh -ot $_nixpy_root/@exact/1 ]] || return 1
   source $1/zsh 2>/dev/null
 }
 
@@ -91,7 +91,7 @@ _nixpy_record() {
 
 # At the first prompt all of the startup files have been read, direnv's line among them.
 _nixpy_install() {
-  emulate -L zsh
+  emulate -L zsh -o extendedglob
   local _nixpy_exact=$_nixpy_root/@exact
   precmd_functions=(${precmd_functions:#_nixpy_install})
   # It takes a zsh that compares nanoseconds.

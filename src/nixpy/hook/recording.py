@@ -7,7 +7,6 @@ that environment, so that what is kept is its own answer to a question that is k
 
 from __future__ import annotations
 
-import glob
 import json
 import os
 import time
@@ -16,10 +15,8 @@ from typing import TYPE_CHECKING
 
 from nixpy import cache
 from nixpy.direnv import (
-    USERS_LIBRARIES,
     WATCHES,
     before_direnv,
-    configuration_directories,
     difference,
     unpacked,
 )
@@ -42,7 +39,8 @@ from nixpy.hook.conditions import (
     references,
     variable_condition,
 )
-from nixpy.hook.reading import Reason, read_configuration, read_envrc
+from nixpy.hook.configuration import read_configuration
+from nixpy.hook.reading import read_envrc
 from nixpy.hook.rendering import STATE, render_answers, render_direnvs
 from nixpy.inputs import ABSENT, NO_TIME, digest, observe
 from nixpy.marker import interpreter_of, marker_mtime, marker_path
@@ -52,7 +50,7 @@ from nixpy.stamp import DAY, NANOSECONDS, TICK, settles_at
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from nixpy.hook.reading import Configuration, Reading
+    from nixpy.hook.reading import Reading, Reason
     from nixpy.inputs import Input
     from nixpy.process import Runner
 
@@ -81,8 +79,8 @@ NO_TEXT = "\N{REPLACEMENT CHARACTER}"
 MOST_RUNS = 3
 """How often direnv is asked until what it watches stays the same."""
 
-LONGEST_RUN = 20.0
-"""Seconds that it may take."""
+LONGEST_RUN = 5.0
+"""Seconds that it may take: the user waits, after having waited for direnv itself."""
 
 
 class _NotKnownError(Exception):
@@ -150,13 +148,12 @@ class Recorder:
         own = {name for name in self.environ if name.startswith("DIRENV_")} - {*STATE}
         if own & CHATTY:
             raise _NotKnownError("direnv has more to do, or to say")
-        files = [self.direnv, *configuration_files(self.environ)]
-        if any(_loads_dotenv(path) for path in files[1:]):
+        configuration = read_configuration(self.environ)
+        if configuration.loads_dotenv:
             raise _NotKnownError("direnv loads .env files")
-        names = {*READ_BY_DIRENV, *own, *_variables_of_scripts(self.environ)}
         conditions = (
-            *(variable_condition(name, self.environ) for name in sorted(names)),
-            *_settled(files),
+            *(variable_condition(name, self.environ) for name in sorted({*READ_BY_DIRENV, *own})),
+            *_settled([self.direnv, *configuration.files]),
         )
         parts = (os.fsencode(part) for one in conditions for part in one)
         return Direnv(digest(*parts), conditions, len(own))
@@ -221,6 +218,10 @@ class Recorder:
             *answer.conditions,
             *(Condition("file", path) for path in (environ.get("DIRENV_FILE"),) if path),
             *_conditions_of_reading(reading, environ),
+            *(
+                variable_condition(name, environ)
+                for name in sorted(read_configuration(environ).variables)
+            ),
             *stamps,
             Condition("target", directory, os.path.realpath(directory)),
             *watched.conditions,
@@ -325,6 +326,9 @@ class Recorder:
             ):
                 raise _NotKnownError("the entry is for other variables")
         yield Condition("target", directory, entry.root)
+        # What has its value already is among no changes.
+        for name in dict.fromkeys(one.name for one in entry.operations.operations):
+            yield variable_condition(name, environ)
         yield from _conditions_of_prefix(entry)
         for one in entry.inputs:
             yield from _conditions_of_input(one, environ)
@@ -347,65 +351,7 @@ def _kept(reason: Reason) -> str:
 
 def configuration_reasons(environ: Mapping[str, str]) -> list[Reason]:
     """Return why direnv is always asked, whatever the ``.envrc``."""
-    found = []
-    if environ.get("BASH_ENV"):
-        found.append(Reason("BASH_ENV", 0, "", "bash evaluates that file first"))
-    found += [
-        Reason(path, 0, "load_dotenv", "any .env may be loaded")
-        for path in _places(environ)
-        if _loads_dotenv(path)
-    ]
-    for one in _scripts(environ).values():
-        found += one.reasons
-    return found
-
-
-def configuration_files(environ: Mapping[str, str]) -> list[str]:
-    """Return direnv's configuration: files, whether they are there or not, and directories."""
-    return list(dict.fromkeys((*_places(environ), *_scripts(environ))))
-
-
-def _places(environ: Mapping[str, str]) -> list[str]:
-    paths = []
-    for directory in configuration_directories(environ):
-        library = f"{directory}/lib"
-        paths += [f"{directory}/direnv.toml", f"{directory}/config.toml", library]
-        paths += [*sorted(glob.glob(f"{glob.escape(library)}/*.sh")), f"{directory}/direnvrc"]
-    if environ.get("HOME"):
-        paths.append(f"{environ['HOME']}/.direnvrc")
-    return paths
-
-
-def _scripts(environ: Mapping[str, str]) -> dict[str, Configuration]:
-    """Return what direnv sources in front of each ``.envrc``, and what that sources, by path."""
-    waiting = [
-        path
-        for path in _places(environ)
-        if path.endswith(("/direnvrc", "/.direnvrc", ".sh")) and os.path.exists(path)
-    ]
-    found: dict[str, Configuration] = {}
-    while waiting:
-        path = waiting.pop(0)
-        if path not in found and os.path.basename(path) != USERS_LIBRARIES:
-            found[path] = read_configuration(path, environ.get("HOME", ""))
-            waiting += found[path].sources
-    return found
-
-
-def _variables_of_scripts(environ: Mapping[str, str]) -> set[str]:
-    """Return the variables that they set: these change where they are exported."""
-    names = set().union(*(one.variables for one in _scripts(environ).values()))
-    return set(filter(is_name, names))
-
-
-def _loads_dotenv(path: str) -> bool:
-    if not path.endswith(".toml"):
-        return False
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return "dotenv" in file.read()
-    except OSError:
-        return False
+    return read_configuration(environ).reasons
 
 
 def _conditions_of_reading(reading: Reading, environ: Mapping[str, str]) -> Iterator[Condition]:

@@ -7,6 +7,7 @@ an answer changes is not among them.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
@@ -115,7 +116,8 @@ class _Bash(Dialect):
         return f"(($2 == {number})) || return 1"
 
     def conditions(self, conditions: Sequence[Condition]) -> list[str]:
-        operands: list[str] = []
+        variables: list[str] = []
+        files: list[str] = []
         commands: list[str] = []
         for one in conditions:
             if one.kind == "names":
@@ -123,13 +125,16 @@ class _Bash(Dialect):
             elif one.kind == "before":
                 commands += self.before(one)
             else:
-                operands.append(self.operand(one))
-        operands = [*self.first_operands(conditions), *operands]
+                (variables if one.kind in _OF_VARIABLES else files).append(self.operand(one))
+        # What looks at no file comes first: most answers that do not hold fail there.
+        operands = [*variables, *self.references(conditions), *files]
         batches = (operands[at : at + BATCH] for at in range(0, len(operands), BATCH))
         return [*(f"[[ {' && '.join(batch)} ]] || return 1" for batch in batches), *commands]
 
-    def first_operands(self, conditions: Sequence[Condition]) -> list[str]:  # noqa: ARG002
-        return []
+    def references(self, conditions: Sequence[Condition]) -> list[str]:
+        # Of two files that are not there, neither is newer or older.
+        times = sorted({one.value for one in conditions if one.kind == "time"})
+        return [f'-e "$1"/{mtime}' for mtime in times]
 
     def operand(self, one: Condition) -> str:
         name, value = one.name, one.value
@@ -152,7 +157,7 @@ class _Bash(Dialect):
         return f"{_TESTS[one.kind]} {path}"
 
     def same_time(self, path: str, mtime: str) -> str:
-        # A file that is not there is older, one whose reference is not there is newer.
+        # A file that is not there is older than a reference that is there.
         return f'! {path} -nt "$1"/{mtime} && ! {path} -ot "$1"/{mtime}'
 
     def is_exported(self, name: str) -> str:
@@ -198,12 +203,8 @@ class _Zsh(_Bash):
     def quote(self, value: str) -> str:
         return zsh.quote(value)
 
-    def first_operands(self, conditions: Sequence[Condition]) -> list[str]:
-        # What is not there is neither newer nor older.
-        times = sorted({one.value for one in conditions if one.kind == "time"})
-        return [f'-e "$1"/{mtime}' for mtime in times]
-
     def same_time(self, path: str, mtime: str) -> str:
+        # What is not there is neither newer nor older.
         return f"-e {path} && {super().same_time(path, mtime)}"
 
     def is_exported(self, name: str) -> str:
@@ -252,7 +253,7 @@ class _Fish(Dialect):
             yield f'test "${name}" = {fish.quote(value)}'
         elif one.kind == "like":
             yield f"set -qx {name}"
-            yield f'string match -q -- {fish.quote(_wildcard(value))} "${name}"'
+            yield f'string match -rq -- {fish.quote(_pattern(value))} "${name}"'
         elif one.kind == "unset":
             yield f"not set -qx {name}"
         elif one.kind == "filled":
@@ -291,13 +292,20 @@ class _Fish(Dialect):
         return lines
 
 
+_OF_VARIABLES = frozenset({"is", "like", "unset", "filled"})
 _TESTS = {"absent": "! -e", "exists": "-e", "runs": "-x"}
 
 
-def _wildcard(value: str) -> str:
-    """Return the pattern of fish's ``string match`` for a value with masks."""
-    special = {ord(character): f"\\{character}" for character in "*?\\"}
-    return "*".join(part.translate(special) for part in value.split(MASK))
+_SPECIAL = re.compile(r"[!-/:-@\[-^`{-~]")
+
+
+def _pattern(value: str) -> str:
+    """Return the regular expression (PCRE) for a value with masks.
+
+    A wildcard of fish has no way to say a backslash in front of an asterisk.
+    """
+    parts = (_SPECIAL.sub(r"\\\g<0>", part) for part in value.split(MASK))
+    return rf"\A(?s:{'.*'.join(parts)})\z"
 
 
 _DIALECTS: dict[str, Dialect] = {"bash": _Bash(), "zsh": _Zsh(), "fish": _Fish()}

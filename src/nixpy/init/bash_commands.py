@@ -41,6 +41,7 @@ class Chunk:
         function: the name of the function that they define, or empty.
         has_alternatives: whether an ``else`` or a ``case`` chooses between commands.
         is_complete: whether nothing is open at the end.
+        is_definition: whether they define a function and do nothing else.
     """
 
     first: int
@@ -49,6 +50,7 @@ class Chunk:
     function: str = ""
     has_alternatives: bool = False
     is_complete: bool = True
+    is_definition: bool = False
 
     @property
     def text(self) -> str:
@@ -137,6 +139,8 @@ class _Scanner:
         self.here_documents: list[tuple[str, bool]] = []
         self.last = ""
         self.has_alternatives = False
+        self.commands_outside = 0
+        self.blocks = 0
 
     def chunk(self) -> Chunk:
         is_complete = True
@@ -149,13 +153,16 @@ class _Scanner:
         count = max(self.text.count("\n", 0, self.at), 1)
         lines = tuple(self.lines[self.first : self.first + count])
         named = _FUNCTION.match(lines[0].strip())
+        function = (named[1] or named[2] or "") if named else ""
+        is_alone = is_complete and self.blocks == 1 and not self.commands_outside
         return Chunk(
             self.first,
             lines,
             tuple(self.commands),
-            (named[1] or named[2] or "") if named else "",
+            function,
             self.has_alternatives,
             is_complete,
+            bool(function) and is_alone,
         )
 
     def _scan(self) -> None:
@@ -218,7 +225,7 @@ class _Scanner:
             if operator == "(":
                 self.open.append(")")
             elif operator == ")" and self.open[-1:] == [")"]:
-                self.open.pop()
+                self._close()
             elif operator == ")" and self.open[-1:] == ["esac"]:
                 if self.commands:
                     self.commands.pop()  # It was a pattern.
@@ -232,6 +239,7 @@ class _Scanner:
             command = tuple(_without_redirections(self.words))
             if command:
                 self.commands.append(command)
+                self.commands_outside += not self.open
             self.words = []
             self.last = ""
 
@@ -286,12 +294,16 @@ class _Scanner:
         elif word in _CLOSING:
             if self.open[-1:] != [word]:
                 raise _UnfinishedError
-            self.open.pop()
+            self._close()
         elif word not in _BETWEEN:
             return False
         self.has_alternatives |= word in {"case", "else", "elif"}
         self.last = word
         return True
+
+    def _close(self) -> None:
+        self.open.pop()
+        self.blocks += not self.open
 
     def _step(self) -> None:
         """Go over one character of a word, or what is quoted or substituted there."""
