@@ -26,7 +26,7 @@ METADATA = "Metadata-Version: 2.1\nName: rich\nVersion: 14.0\n"
 def forge(world: World, packaged_python: Channel, tmp_path: Path) -> Channel:
     """A channel that ``conda-forge`` means here."""
     made = Channel(tmp_path / "channels/conda-forge", SUBDIR)
-    made.add_python()
+    made.link(packaged_python)
     site = "site-packages"
     made.add(
         "rich",
