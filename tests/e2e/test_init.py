@@ -21,10 +21,14 @@ from .conftest import Project
 from .test_json import schema
 
 if TYPE_CHECKING:
-    from .conftest import Entered, World
+    from collections.abc import Callable
+
+    from .conftest import Entered, Shell, World
 
 PYTHON = "{}.{}".format(*sys.version_info[:2])
 GIT = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+
+NOTEBOOK = "JUPYTER_PLATFORM_DIRS=1 jupyter execute --inplace example.ipynb"
 
 PACKAGES = """
 import importlib.metadata as m, re
@@ -91,56 +95,76 @@ def run(project: Project, entered: Entered, *argv: str) -> str:
     return done.stdout
 
 
+class Inside:
+    """A shell in which a user has changed to a project, of which nixpy says nothing."""
+
+    def __init__(self, shell: Shell, project: Project) -> None:
+        self.shell = shell
+        said = shell.cd(project.path)
+        assert "direnv: export " in said, said
+        assert "nixpy:" not in said, said
+        assert "direnv: error" not in said, said
+
+    def run(self, line: str) -> str:
+        """Type a command, which must succeed; return what it prints."""
+        printed = self.shell.world.home / "printed"
+        shown = self.shell.run(f"{line} > {printed}")
+        assert self.shell.run("echo $?").strip() == "0", shown
+        return printed.read_text()
+
+
+@pytest.fixture
+def cd(shell_of: Callable[[str], Shell]) -> Callable[[Project], Inside]:
+    """Changes to a project in a new bash."""
+    return lambda project: Inside(shell_of("bash"), project)
+
+
 @pytest.mark.network
 @pytest.mark.parametrize(
     ("template", "example"),
     [
-        ("uv", ("python", "main.py")),
-        ("pip", ("python", "main.py")),
-        ("poetry", ("python", "-m", "example")),
+        ("uv", "python main.py"),
+        ("pip", "python main.py"),
+        ("poetry", "python -m example"),
     ],
 )
 def test_the_example_of_a_template_runs(
-    template: str, example: tuple[str, ...], empty: Project
+    template: str, example: str, empty: Project, cd: Callable[[Project], Inside]
 ) -> None:
     done = init(empty, "--template", template, "--yes", "--no-nix", "--python", PYTHON)
     assert "done: direnv allow" in done.stdout
     assert "done: nixpy sync" in done.stdout
-    entered = empty.entered()
-    assert (entered.status, entered.said) == (0, []), entered.stderr
-    assert f"Python {PYTHON}" in run(empty, entered, *example)
-    assert str(empty.path / ".venv") in run(empty, entered, *example).replace("\n", "")
+    said = cd(empty).run(example).replace("\n", "")
+    assert f"Python {PYTHON}" in said
+    assert str(empty.path / ".venv") in said
 
 
 @pytest.mark.network
-def test_the_notebook_of_the_template_jupyter_runs_in_the_environment(empty: Project) -> None:
+def test_the_notebook_of_the_template_jupyter_runs_in_the_environment(
+    empty: Project, cd: Callable[[Project], Inside]
+) -> None:
     init(empty, "--template", "jupyter", "--yes", "--no-nix", "--python", PYTHON)
-    entered = empty.entered()
-    assert (entered.status, entered.said) == (0, []), entered.stderr
-    entered.changes["JUPYTER_PLATFORM_DIRS"] = "1"
-    run(empty, entered, "jupyter", "execute", "--inplace", "example.ipynb")
+    cd(empty).run(NOTEBOOK)
     assert str(empty.path / ".venv") in (empty.path / "example.ipynb").read_text()
 
 
 def test_the_template_ml_takes_the_extra_that_fits_the_machine(
-    empty: Project, tmp_path: Path
+    empty: Project, cd: Callable[[Project], Inside], tmp_path: Path
 ) -> None:
-    indexes = tmp_path / "indexes"
-    for kind in ("cpu", "cu128"):
-        write_torch(indexes / kind / "torch", kind)
-    variables = {
-        "UV_INDEX": " ".join(
-            f"pytorch-{kind}={(indexes / kind).as_uri()}" for kind in ("cpu", "cu128")
-        ),
-    }
-    empty.world.environ |= variables
+    empty.world.environ["UV_INDEX"] = torch_indexes(tmp_path)
     init(empty, "--template", "ml", "--yes", "--no-nix", "--python", PYTHON)
-    entered = empty.entered()
-    assert (entered.status, entered.said) == (0, []), entered.stderr
-    assert run(empty, entered, "python", "main.py") == "PyTorch 2.9.0+cpu on cpu\n"
+    assert cd(empty).run("python main.py") == "PyTorch 2.9.0+cpu on cpu\n"
 
 
-def write_torch(folder: Path, kind: str) -> None:
+def torch_indexes(directory: Path) -> str:
+    """Make indexes of two kinds of torch; return the ``UV_INDEX`` that they are for ``ml``."""
+    indexes = {kind: directory / "indexes" / kind for kind in ("cpu", "cu128")}
+    for kind, index in indexes.items():
+        _write_torch(index / "torch", kind)
+    return " ".join(f"pytorch-{kind}={index.as_uri()}" for kind, index in indexes.items())
+
+
+def _write_torch(folder: Path, kind: str) -> None:
     """Make an index (PEP 503) of one package that says that it is torch."""
     import zipfile
 

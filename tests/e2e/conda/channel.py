@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import sys
 import tarfile
 import zipfile
@@ -99,6 +100,15 @@ class Channel:
         }
         self.index()
         return archive
+
+    def link(self, other: Channel) -> None:
+        """Add the packages of another channel, and index this one."""
+        for subdir, records in other.records.items():
+            (self.path / subdir).mkdir(parents=True, exist_ok=True)
+            for name, record in records.items():
+                os.link(other.path / subdir / name, self.path / subdir / name)
+                self.records.setdefault(subdir, {})[name] = record
+        self.index()
 
     def add_python(self) -> None:
         """Add the interpreter at hand, as the package ``python``."""

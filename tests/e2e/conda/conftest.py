@@ -82,12 +82,7 @@ def packaged_python(tmp_path_factory: pytest.TempPathFactory) -> Channel:
 def channel(tmp_path: Path, packaged_python: Channel) -> Channel:
     """A channel that has ``python``, to which tests add what they need."""
     made = Channel(tmp_path / "channel", SUBDIR)
-    for subdir, records in packaged_python.records.items():
-        for name, record in records.items():
-            (made.path / subdir).mkdir(parents=True, exist_ok=True)
-            os.link(packaged_python.path / subdir / name, made.path / subdir / name)
-            made.records.setdefault(subdir, {})[name] = record
-    made.index()
+    made.link(packaged_python)
     return made
 
 

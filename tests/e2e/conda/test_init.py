@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from ..conftest import Project
-from ..test_init import PACKAGES, Old, init, run
+from ..nix.conftest import nix, nixpkgs, one_nix
+from ..test_init import PACKAGES, Old, cd, init, run
 from .channel import Channel
 from .conftest import SUBDIR
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from ..conftest import World
+    from ..test_init import Inside
+
+__all__ = ["cd", "nix", "nixpkgs"]
 
 PYTHON = "{}.{}".format(*sys.version_info[:2])
 RICH = "from builtins import print\n"
@@ -26,7 +32,7 @@ METADATA = "Metadata-Version: 2.1\nName: rich\nVersion: 14.0\n"
 def forge(world: World, packaged_python: Channel, tmp_path: Path) -> Channel:
     """A channel that ``conda-forge`` means here."""
     made = Channel(tmp_path / "channels/conda-forge", SUBDIR)
-    made.add_python()
+    made.link(packaged_python)
     site = "site-packages"
     made.add(
         "rich",
@@ -48,14 +54,28 @@ def empty(world: World, forge: Channel) -> Project:
     return Project(path, world)
 
 
-def test_the_example_of_the_template_mamba_runs(empty: Project) -> None:
+def test_the_example_of_the_template_mamba_runs(
+    empty: Project, cd: Callable[[Project], Inside]
+) -> None:
     init(empty, "--template", "mamba", "--yes", "--no-nix", "--python", PYTHON)
-    entered = empty.entered()
-    assert (entered.status, entered.said) == (0, []), entered.stderr
-    said = run(empty, entered, "python", "main.py")
-    assert f"Python {PYTHON}" in said
-    assert entered.environ["CONDA_PREFIX"] == str(empty.path / ".conda")
+    inside = cd(empty)
+    assert f"Python {PYTHON}" in inside.run("python main.py")
+    assert inside.shell.variable("CONDA_PREFIX") == str(empty.path / ".conda")
     assert ".conda/" in (empty.path / ".gitignore").read_text()
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+@one_nix
+def test_the_template_mamba_has_its_dev_shell_beside_the_environment(
+    nixpkgs: Path, empty: Project, cd: Callable[[Project], Inside]
+) -> None:
+    init(empty, "--template", "mamba", "--yes", "--python", PYTHON)
+    inside = cd(empty)
+    said = inside.run("python main.py").replace("\n", "")
+    assert f"Python {PYTHON}" in said
+    assert str(empty.path / ".conda") in said
+    assert inside.shell.variable("CONDA_PREFIX") == str(empty.path / ".conda")
+    assert inside.run("nix-micromamba") == "micromamba of Nix\n"
 
 
 ENVIRONMENT = f"""\

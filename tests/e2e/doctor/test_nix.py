@@ -19,7 +19,7 @@ from nixpy.doctor.examination import Examination
 from nixpy.doctor.finding import Severity
 from nixpy.doctor.run import diagnose
 
-from ..nix.conftest import OLDER, Nix, Tree, copy_flake, nix
+from ..nix.conftest import OLDER, Nix, Tree, copy_flake, nix, one_nix
 from .conftest import Doctor, Patient
 
 if TYPE_CHECKING:
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["nix"]
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
-
-one_nix = pytest.mark.parametrize("nix", ["the machine's Nix"], indirect=True)
-"""For what does not depend on the Nix that a user has."""
 
 
 @dataclass

@@ -83,6 +83,19 @@ def nix(request: pytest.FixtureRequest, tmp_path: Path, environ: dict[str, str])
     make_removable(top)
 
 
+one_nix = pytest.mark.parametrize("nix", ["the machine's Nix"], indirect=True)
+"""For what does not depend on the Nix that a user has."""
+
+
+@pytest.fixture
+def nixpkgs(nix: Nix, environ: dict[str, str], tmp_path: Path) -> Path:
+    """What stands for nixpkgs, and is meant by flakes that name it."""
+    path = tmp_path / "nixpkgs"
+    copy_flake("template-nixpkgs", path, nix.environ)
+    environ["NIXPY_NIX_OPTIONS"] = f"--override-input nixpkgs path:{path}"
+    return path
+
+
 def own_store(top: Path) -> dict[str, str]:
     """Configure a Nix with all that it has below a directory; return the variables that say so."""
     configuration = top / "etc"

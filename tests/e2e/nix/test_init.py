@@ -12,14 +12,18 @@ import pytest
 from nixpy.init.template import TEMPLATES
 
 from ..conftest import Project
-from ..test_init import Old, init, packages, run
-from .conftest import copy_flake
+from ..test_init import NOTEBOOK, Old, cd, init, packages, run, torch_indexes
+from .conftest import copy_flake, one_nix
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from ..conftest import World
+    from ..test_init import Inside
     from .conftest import Nix
+
+__all__ = ["cd"]
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed"),
@@ -29,21 +33,18 @@ VERSION = "import sys; print('{}.{}'.format(*sys.version_info))"
 
 
 @pytest.fixture
-def nixpkgs(nix: Nix, tmp_path: Path) -> Path:
-    """What stands for nixpkgs."""
-    path = tmp_path / "nixpkgs"
-    copy_flake("template-nixpkgs", path, nix.environ)
-    return path
+def outside_git(world: World, nixpkgs: Path) -> Project:
+    """An empty directory."""
+    path = world.directory / "app"
+    path.mkdir()
+    return Project(path, world)
 
 
 @pytest.fixture
-def empty(world: World, nixpkgs: Path) -> Project:
-    """An empty git tree, in which flakes that name nixpkgs mean what stands for it."""
-    world.environ["NIXPY_NIX_OPTIONS"] = f"--override-input nixpkgs path:{nixpkgs}"
-    path = world.directory / "app"
-    path.mkdir()
-    world.run("git", "init", "--quiet", cwd=path)
-    return Project(path, world)
+def empty(outside_git: Project) -> Project:
+    """An empty git tree."""
+    outside_git.world.run("git", "init", "--quiet", cwd=outside_git.path)
+    return outside_git
 
 
 @pytest.fixture
@@ -57,26 +58,50 @@ def python() -> str:
 @pytest.mark.network
 @pytest.mark.parametrize("template", ["uv", "pip", "poetry"])
 def test_the_example_of_a_template_runs_with_the_flakes_python(
-    template: str, empty: Project, python: str
+    template: str, empty: Project, cd: Callable[[Project], Inside], python: str
 ) -> None:
     done = init(empty, "--template", template, "--yes", "--python", python)
     assert "done: git add --intent-to-add flake.nix" in done.stdout
-    entered = empty.entered()
-    assert (entered.status, entered.said) == (0, []), entered.stderr
-    example = ("-m", "example") if template == "poetry" else ("main.py",)
-    assert f"Python {python}" in run(empty, entered, "python", *example)
+    inside = cd(empty)
+    example = "-m example" if template == "poetry" else "main.py"
+    assert f"Python {python}" in inside.run(f"python {example}")
     # The flake's interpreter is a link to that of the machine.
     assert "home = /usr/bin\n" in (empty.path / ".venv/pyvenv.cfg").read_text()
     if template == "uv":
-        assert run(empty, entered, "nix-uv") == "uv of Nix\n"
+        assert inside.run("nix-uv") == "uv of Nix\n"
 
 
-def test_the_template_nix_only_needs_nothing_but_nix(empty: Project, python: str) -> None:
-    init(empty, "--template", "nix-only", "--yes", "--python", python)
-    entered = empty.entered()
-    assert (entered.status, entered.said) == (0, []), entered.stderr
-    assert f"Python {python}" in run(empty, entered, "python", "main.py")
-    assert not (empty.path / ".venv").exists()
+@pytest.mark.network
+@one_nix
+def test_the_notebook_of_the_template_jupyter_runs_with_the_flakes_python(
+    outside_git: Project, cd: Callable[[Project], Inside], python: str
+) -> None:
+    init(outside_git, "--template", "jupyter", "--yes", "--python", python)
+    inside = cd(outside_git)
+    inside.run(NOTEBOOK)
+    assert str(outside_git.path / ".venv") in (outside_git.path / "example.ipynb").read_text()
+    assert "home = /usr/bin\n" in (outside_git.path / ".venv/pyvenv.cfg").read_text()
+    assert inside.run("nix-uv") == "uv of Nix\n"
+
+
+@one_nix
+def test_the_template_ml_takes_the_extra_that_fits_with_the_flakes_python(
+    outside_git: Project, cd: Callable[[Project], Inside], python: str, tmp_path: Path
+) -> None:
+    outside_git.world.environ["UV_INDEX"] = torch_indexes(tmp_path)
+    init(outside_git, "--template", "ml", "--yes", "--python", python)
+    inside = cd(outside_git)
+    assert inside.run("python main.py") == "PyTorch 2.9.0+cpu on cpu\n"
+    assert "home = /usr/bin\n" in (outside_git.path / ".venv/pyvenv.cfg").read_text()
+    assert inside.run("nix-uv") == "uv of Nix\n"
+
+
+def test_the_template_nix_only_needs_nothing_but_nix(
+    outside_git: Project, cd: Callable[[Project], Inside], python: str
+) -> None:
+    init(outside_git, "--template", "nix-only", "--yes", "--python", python)
+    assert f"Python {python}" in cd(outside_git).run("python main.py")
+    assert not (outside_git.path / ".venv").exists()
 
 
 def test_every_template_with_cuda_has_the_toolkit(empty: Project, python: str) -> None:
