@@ -138,5 +138,5 @@ def test_a_variable_that_configuration_sets_counts(world: World) -> None:
     assert "OTHER" not in project.entered().changes
     assert project.entered(OTHER="mine").changes["OTHER"] == "configured"
     recorded(project)
-    known = next(world.cache.glob("hook/*/@direnv/bash")).read_text()
+    known = next(world.cache.rglob("hook/**/@answers/bash")).read_text()
     assert "OTHER" in known

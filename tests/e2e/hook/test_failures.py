@@ -95,8 +95,10 @@ def others_can_write(world: World, project: Project) -> None:
     place.chmod(0o777)
 
 
-@pytest.mark.parametrize("kind", SHELLS)
-@pytest.mark.parametrize("obstacle", [in_the_way, others_can_write])
+@pytest.mark.parametrize(
+    ("kind", "obstacle"),
+    [*((kind, in_the_way) for kind in SHELLS), ("bash", others_can_write)],
+)
 def test_a_recorder_that_cannot_write_is_called_once(
     start: Callable[..., HookedShell],
     world: World,
@@ -170,7 +172,7 @@ def test_a_cache_that_cannot_be_made_is_an_error_that_says_so(
 
 
 @pytest.mark.parametrize("kind", SHELLS)
-@pytest.mark.parametrize("text", ["exit 1", "kill -9 $$", "echo noise; echo noise >&2; exit 3"])
+@pytest.mark.parametrize("text", ["kill -9 $$", "echo noise; echo noise >&2; exit 3"])
 def test_a_nixpy_that_fails_leaves_direnv_alone(
     start: Callable[..., HookedShell], world: World, kind: str, text: str
 ) -> None:
@@ -225,11 +227,10 @@ def kill_and_enter(
     assert hooked.variable("A") == value
 
 
-@pytest.mark.parametrize("kind", SHELLS)
 def test_after_kills_at_any_instant_the_next_entry_is_correct(
-    start: Callable[..., HookedShell], world: World, kind: str
+    start: Callable[..., HookedShell], world: World
 ) -> None:
-    kill_and_enter(start, world, kind, seed=1, rounds=5)
+    kill_and_enter(start, world, "bash", seed=1, rounds=5)
 
 
 @pytest.mark.campaign
@@ -271,7 +272,7 @@ def test_an_interrupt_while_an_answer_is_recorded_loses_no_variable(
 ) -> None:
     project = world.project(envrc="export A=1\n")
     hooked = start(kind)
-    notes = call_nixpy_by(hooked, "exec sleep 30")
+    notes = call_nixpy_by(hooked, "exec sleep 2")
     hooked.process.sendline(f"cd {project.path}")
     deadline = time.monotonic() + 30
     while not notes.read_text() and time.monotonic() < deadline:

