@@ -64,11 +64,13 @@ class Direnv(NamedTuple):
     Attributes:
         identifier: stands for all of it.
         conditions: by which it is known again.
+        prompting: those of them that count while what is loaded stays loaded.
         names: how many variables begin with ``DIRENV_`` while nothing is loaded.
     """
 
     identifier: str
     conditions: tuple[Condition, ...]
+    prompting: tuple[Condition, ...]
     names: int
 
 
@@ -245,7 +247,10 @@ def _answer(content: Any) -> Answer:
 
 
 def _direnvs(content: Any) -> tuple[Direnv, ...]:
-    return tuple(Direnv(str(a), _conditions(b), int(c)) for a, b, c in content)
+    return tuple(
+        Direnv(str(identifier), _conditions(conditions), _conditions(prompting), int(names))
+        for identifier, conditions, prompting, names in content
+    )
 
 
 def _conditions(content: Any) -> tuple[Condition, ...]:

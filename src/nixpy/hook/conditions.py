@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Condition",
+    "absence",
     "file_conditions",
     "observed_condition",
     "references",
@@ -28,8 +29,9 @@ class Condition(NamedTuple):
 
     Attributes:
         kind: ``time`` (a file has the modification time ``value``, in nanoseconds), ``target`` (a
-            path leads to the same file as ``value``), ``absent``, ``exists``, ``file`` (a regular
-            file that can be read), ``runs`` (a file that can be executed); ``is`` (an exported
+            path leads to the same file as ``value``), ``absent`` (and its directory has the time
+            ``value``, or nothing is known of that), ``exists``, ``file`` (a regular file that can
+            be read), ``runs`` (a file that can be executed); ``is`` (an exported
             variable with that value), ``like`` (the same, with :data:`nixpy.inputs.MASK` for any
             text), ``unset`` (not exported), ``filled`` (not empty), ``names`` (so many variables
             begin with ``name``); ``before`` (the time, in seconds since the epoch).
@@ -67,7 +69,7 @@ def file_conditions(path: str) -> Iterator[Condition]:
     try:
         mtime = os.stat(path).st_mtime_ns
     except (FileNotFoundError, NotADirectoryError):
-        yield Condition("absent", path)
+        yield absence(path)
         return
     yield Condition("time", path, str(mtime))
     target = os.path.realpath(path)
@@ -79,6 +81,22 @@ def file_conditions(path: str) -> Iterator[Condition]:
         yield Condition("time", directory, str(os.stat(directory).st_mtime_ns))
 
 
+def absence(path: str) -> Condition:
+    """Return that there is no file.
+
+    Where its directory has the time that it has now, nothing was made in it.
+    """
+    directory = os.path.dirname(path)
+    try:
+        mtime = str(os.stat(directory).st_mtime_ns)
+    except OSError:
+        mtime = ""
+    # A link that leads nowhere may do so tomorrow, and one to a directory to another.
+    if os.path.lexists(path) or os.path.realpath(directory) != directory:
+        mtime = ""
+    return Condition("absent", path, mtime)
+
+
 def references(conditions: tuple[Condition, ...]) -> set[str]:
     """Return the modification times that conditions compare with."""
-    return {one.value for one in conditions if one.kind == "time"}
+    return {one.value for one in conditions if one.kind in {"time", "absent"} and one.value}

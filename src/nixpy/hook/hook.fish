@@ -15,6 +15,10 @@ function _nixpy_direnv
     return 1
 end
 
+function _nixpy_prompt
+    return 1
+end
+
 # Fails unless direnv need not be asked, because it would say nothing or what it said before.
 function _nixpy_known
     # A directory that is gone or was moved is direnv's affair.
@@ -25,14 +29,14 @@ function _nixpy_known
         set -qx DIRENV_FILE DIRENV_DIR DIRENV_DIFF DIRENV_WATCHES; or return 1
         set own (math $own - 4)
     end
-    if not _nixpy_direnv $_nixpy_root/@direnv/refs $own
-        _nixpy_source $_nixpy_root/@direnv; or return 1
-        _nixpy_direnv $_nixpy_root/@direnv/refs $own; or return 1
-    end
     set -l dir $PWD
     while not test -e $dir/.envrc
         if test $dir = /
-            set -q DIRENV_FILE[1]; or return 0
+            if not set -q DIRENV_FILE[1]
+                _nixpy_is prompt $own
+                return
+            end
+            _nixpy_is direnv $own; or return 1
             _nixpy_replay leave (string replace -r '/[^/]*$' '' -- $DIRENV_FILE)
             return
         end
@@ -41,10 +45,18 @@ function _nixpy_known
     end
     test -f $dir/.envrc -a -r $dir/.envrc; or return 1
     if test "$DIRENV_FILE" = $dir/.envrc
-        _nixpy_replay watched $dir
+        _nixpy_is prompt $own; and _nixpy_replay watched $dir
     else
-        _nixpy_replay enter $dir
+        _nixpy_is direnv $own; and _nixpy_replay enter $dir
     end
+end
+
+# Usage: _nixpy_is prompt|direnv OWN
+#
+# Fails unless direnv is one that is known, as far as a prompt, or an evaluation, depends on it.
+function _nixpy_is
+    _nixpy_$argv[1] $_nixpy_root/@direnv/refs $argv[2]; and return 0
+    _nixpy_source $_nixpy_root/@direnv; and _nixpy_$argv[1] $_nixpy_root/@direnv/refs $argv[2]
 end
 
 # Usage: _nixpy_replay watched|enter|leave DIRECTORY

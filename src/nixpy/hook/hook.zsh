@@ -9,6 +9,7 @@ typeset -g _nixpy_direnv_path=direnv
 typeset -g _nixpy_answers= _nixpy_always= _nixpy_place= _nixpy_tried=
 typeset -g _nixpy_direnv_is=
 _nixpy_direnv() { return 1 }
+_nixpy_prompt() { return 1 }
 
 # Fails unless direnv need not be asked, because it would say nothing or what it said before.
 _nixpy_known() {
@@ -23,25 +24,28 @@ _nixpy_known() {
     [[ ${(t)DIRENV_FILE} == *export* && ${(t)DIRENV_DIR} == *export* &&
       ${(t)DIRENV_DIFF} == *export* && ${(t)DIRENV_WATCHES} == *export* ]] || return 1
   fi
-  if ! _nixpy_direnv $_nixpy_root/@direnv/refs $_nixpy_own; then
-    _nixpy_source $_nixpy_root/@direnv || return 1
-    _nixpy_direnv $_nixpy_root/@direnv/refs $_nixpy_own || return 1
-  fi
   while [[ -n $_nixpy_dir && ! -e $_nixpy_dir/.envrc ]]; do
     _nixpy_dir=${_nixpy_dir%/*}
   done
-  if [[ -z $_nixpy_dir ]]; then
-    [[ -n $_nixpy_was ]] || return 0
-    _nixpy_replay leave ${_nixpy_was%/*}
+  if [[ -z $_nixpy_dir && -z $_nixpy_was ]]; then
+    _nixpy_is prompt
+  elif [[ -z $_nixpy_dir ]]; then
+    _nixpy_is direnv && _nixpy_replay leave ${_nixpy_was%/*}
+  elif _nixpy_file=$_nixpy_dir/.envrc && [[ ! -f $_nixpy_file || ! -r $_nixpy_file ]]; then
+    return 1
+  elif [[ $_nixpy_file == "$_nixpy_was" ]]; then
+    _nixpy_is prompt && _nixpy_replay watched $_nixpy_dir
   else
-    _nixpy_file=$_nixpy_dir/.envrc
-    [[ -f $_nixpy_file && -r $_nixpy_file ]] || return 1
-    if [[ $_nixpy_file == "$_nixpy_was" ]]; then
-      _nixpy_replay watched $_nixpy_dir
-    else
-      _nixpy_replay enter $_nixpy_dir
-    fi
+    _nixpy_is direnv && _nixpy_replay enter $_nixpy_dir
   fi
+}
+
+# Usage: _nixpy_is prompt|direnv
+#
+# Fails unless direnv is one that is known, as far as a prompt, or an evaluation, depends on it.
+_nixpy_is() {
+  _nixpy_$1 $_nixpy_root/@direnv/refs $_nixpy_own && return 0
+  _nixpy_source $_nixpy_root/@direnv && _nixpy_$1 $_nixpy_root/@direnv/refs $_nixpy_own
 }
 
 # Usage: _nixpy_replay watched|enter|leave DIRECTORY

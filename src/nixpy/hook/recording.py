@@ -34,6 +34,7 @@ from nixpy.hook.answers import (
 )
 from nixpy.hook.conditions import (
     Condition,
+    absence,
     file_conditions,
     observed_condition,
     references,
@@ -56,20 +57,19 @@ if TYPE_CHECKING:
 
 __all__ = ["Recorder", "configuration_reasons", "reasons"]
 
-READ_BY_DIRENV = (
+PLACES = ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME")
+"""Variables that direnv reads besides ``DIRENV_…``: where things are."""
+
+READ_BY_BASH = (
     "BASHOPTS",
     "BASH_COMPAT",
     "BASH_ENV",
     "CDPATH",
-    "HOME",
     "POSIXLY_CORRECT",
     "SHELLOPTS",
     "TERM",
-    "XDG_CACHE_HOME",
-    "XDG_CONFIG_HOME",
-    "XDG_DATA_HOME",
 )
-"""What direnv and its bash read besides ``DIRENV_…``: where things are, and how bash behaves."""
+"""Variables by which direnv's bash does, and by which direnv says, something else."""
 
 CHATTY = {"DIRENV_DEBUG", "DIRENV_DUMP_FILE_PATH", "DIRENV_REQUIRED"}
 """Variables with which direnv does, or says, something although nothing has changed."""
@@ -151,12 +151,19 @@ class Recorder:
         configuration = read_configuration(self.environ)
         if configuration.loads_dotenv:
             raise _NotKnownError("direnv loads .env files")
+        # To see that nothing has changed direnv evaluates nothing.
+        places = {one for one in configuration.files if one.endswith(".toml")}
+        prompting = (
+            *(variable_condition(name, self.environ) for name in sorted({*PLACES, *own})),
+            *_settled([self.direnv, *sorted(places)]),
+        )
         conditions = (
-            *(variable_condition(name, self.environ) for name in sorted({*READ_BY_DIRENV, *own})),
-            *_settled([self.direnv, *configuration.files]),
+            *prompting,
+            *(variable_condition(name, self.environ) for name in READ_BY_BASH),
+            *_settled([one for one in configuration.files if one not in places]),
         )
         parts = (os.fsencode(part) for one in conditions for part in one)
-        return Direnv(digest(*parts), conditions, len(own))
+        return Direnv(digest(*parts), conditions, prompting, len(own))
 
     def _keep_loaded(self, direnv: Direnv, loaded: str, before: str) -> None:
         directory = os.path.dirname(loaded)
@@ -356,7 +363,7 @@ def configuration_reasons(environ: Mapping[str, str]) -> list[Reason]:
 
 def _conditions_of_reading(reading: Reading, environ: Mapping[str, str]) -> Iterator[Condition]:
     for path in reading.absent:
-        yield Condition("absent", path)
+        yield absence(path)
     for name in sorted(reading.variables):
         yield variable_condition(name, environ)
     for name in sorted(reading.filled):
@@ -390,7 +397,7 @@ def _conditions_of_input(one: Input, environ: Mapping[str, str]) -> Iterator[Con
     elif observe(one, {}) != one:
         raise _NotKnownError("something has changed meanwhile")
     elif one.value == ABSENT:
-        yield Condition("absent", one.name)
+        yield absence(one.name)
     else:
         yield Condition("time", one.name, str(one.mtime))
         if one.target:

@@ -7,6 +7,7 @@ an answer changes is not among them.
 
 from __future__ import annotations
 
+import os
 import re
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
@@ -55,7 +56,7 @@ def render_direnvs(shell: str, direnvs: Sequence[Direnv]) -> str:
 
     It defines ``_nixpy_direnv``, which takes the directory of reference files and the number of
     variables ``DIRENV_…`` but for those of :data:`STATE`, and sets ``_nixpy_direnv_is`` to the
-    identifier.
+    identifier; and ``_nixpy_prompt``, which takes the same where nothing is to be evaluated.
     """
     dialect = _DIALECTS[shell]
     lines: list[str] = []
@@ -66,7 +67,10 @@ def render_direnvs(shell: str, direnvs: Sequence[Direnv]) -> str:
             dialect.assignment("_nixpy_direnv_is", one.identifier),
         ]
         lines += dialect.function(f"_nixpy_direnv_{number}", body)
-    lines += dialect.choice("_nixpy_direnv", len(direnvs))
+        body = [dialect.second_is(one.names), *dialect.conditions(one.prompting)]
+        lines += dialect.function(f"_nixpy_prompt_{number}", body)
+    for kind in ("direnv", "prompt"):
+        lines += dialect.choice(f"_nixpy_{kind}", len(direnvs))
     return "\n".join(lines) + "\n"
 
 
@@ -119,7 +123,10 @@ class _Bash(Dialect):
         variables: list[str] = []
         files: list[str] = []
         commands: list[str] = []
+        absent = [one for one in conditions if one.kind == "absent"]
         for one in conditions:
+            if one in absent:
+                continue
             if one.kind == "names":
                 commands += self.number_of_names(one)
             elif one.kind == "before":
@@ -127,7 +134,7 @@ class _Bash(Dialect):
             else:
                 (variables if one.kind in _OF_VARIABLES else files).append(self.operand(one))
         # What looks at no file comes first: most answers that do not hold fail there.
-        operands = [*variables, *self.references(conditions), *files]
+        operands = [*variables, *self.references(conditions), *files, *self.absences(absent)]
         batches = (operands[at : at + BATCH] for at in range(0, len(operands), BATCH))
         return [*(f"[[ {' && '.join(batch)} ]] || return 1" for batch in batches), *commands]
 
@@ -135,6 +142,15 @@ class _Bash(Dialect):
         # Of two files that are not there, neither is newer or older.
         times = sorted({one.value for one in conditions if one.kind == "time"})
         return [f'-e "$1"/{mtime}' for mtime in times]
+
+    def absences(self, absent: Sequence[Condition]) -> Iterator[str]:
+        for directory, mtime, paths in _by_directory(absent):
+            each = " && ".join(f"! -e {self.quote(path)}" for path in paths)
+            if mtime:
+                same = self.same_time(self.quote(directory), mtime)
+                yield f'( -e "$1"/{mtime} && {same} || {each} )'
+            else:
+                yield each
 
     def operand(self, one: Condition) -> str:
         name, value = one.name, one.value
@@ -238,12 +254,25 @@ class _Fish(Dialect):
     def conditions(self, conditions: Sequence[Condition]) -> list[str]:
         # What is not there is neither newer nor older.
         times = sorted({one.value for one in conditions if one.kind == "time"})
+        absent = [one for one in conditions if one.kind == "absent"]
+        others = [one for one in conditions if one.kind not in {"time", "absent"}]
         tests = [
-            *(test for one in conditions if one.kind != "time" for test in self._tests(one)),
+            *(test for one in others for test in self._tests(one)),
             *(f"test -e $argv[1]/{mtime}" for mtime in times),
             *(test for one in conditions if one.kind == "time" for test in self._tests(one)),
+            *self._absences(absent),
         ]
         return [f"{test}; or return 1" for test in tests]
+
+    def _absences(self, absent: Sequence[Condition]) -> Iterator[str]:
+        for directory, mtime, paths in _by_directory(absent):
+            each = "; and ".join(f"not test -e {fish.quote(path)}" for path in paths)
+            if mtime:
+                same = self._tests(Condition("time", directory, mtime))
+                quick = "; and ".join((f"test -e $argv[1]/{mtime}", *same))
+                yield f"begin; {quick}; end; or begin; {each}; end"
+            else:
+                yield f"begin; {each}; end"
 
     def _tests(self, one: Condition) -> Iterator[str]:
         name, value = one.name, one.value
@@ -274,7 +303,7 @@ class _Fish(Dialect):
             yield f"test -f {path}"
             yield f"test -r {path}"
         else:
-            yield f"{'not ' if one.kind == 'absent' else ''}test {_TESTS[one.kind][-2:]} {path}"
+            yield f"test {_TESTS[one.kind]} {path}"
 
     def answer(self, answer: Answer) -> list[str]:
         lines = [
@@ -293,7 +322,19 @@ class _Fish(Dialect):
 
 
 _OF_VARIABLES = frozenset({"is", "like", "unset", "filled"})
-_TESTS = {"absent": "! -e", "exists": "-e", "runs": "-x"}
+_TESTS = {"exists": "-e", "runs": "-x"}
+
+FEWEST = 3
+"""Files that are absent in one directory, for which it is looked at first."""
+
+
+def _by_directory(absent: Sequence[Condition]) -> Iterator[tuple[str, str, list[str]]]:
+    """Yield absent files by their directories, with the time of those that have some of them."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for one in absent:
+        groups.setdefault((os.path.dirname(one.name), one.value), []).append(one.name)
+    for (directory, mtime), paths in groups.items():
+        yield directory, mtime if len(paths) >= FEWEST else "", paths
 
 
 _SPECIAL = re.compile(r"[!-/:-@\[-^`{-~]")

@@ -201,7 +201,7 @@ def test_a_condition_about_variables_holds_exactly_when_it_should(key: str, tmp_
     @settings(max_examples=12, deadline=None, phases=[Phase.generate], suppress_health_check=SLOW)
     @given(st.lists(_cases(), min_size=60, max_size=80))
     def check(cases: list[Case]) -> None:
-        direnvs = [Direnv(str(at), (case.condition,), 0) for at, case in enumerate(cases)]
+        direnvs = [Direnv(str(at), (case.condition,), (), 0) for at, case in enumerate(cases)]
         text = render_direnvs(shell.name, direnvs)
         (tmp_path / "rendered").write_bytes(os.fsencode(text))
         lines = ["load ./rendered"]
@@ -292,7 +292,7 @@ def test_a_condition_about_files_holds_exactly_when_it_should(
         *((*others * 40, one, *others * 20) for one, _ in cases),
     ]
     expected = [is_so for _, is_so in cases] * 3
-    text = render_direnvs(shell.name, [Direnv("x", those, 0) for those in conditions])
+    text = render_direnvs(shell.name, [Direnv("x", those, (), 0) for those in conditions])
     (tmp_path / "rendered").write_bytes(os.fsencode(text))
     set_place = Variable("_nixpy_place", str(place), is_exported=False)
     load = "zmodload zsh/datetime\n" if shell.name == "zsh" else ""
@@ -304,6 +304,50 @@ def test_a_condition_about_files_holds_exactly_when_it_should(
     assert [pair for pair, a, b in zip(cases * 3, got, expected, strict=True) if a is not b] == []
     assert {*os.listdir(tmp_path)} - {"fish"} == {"files", "place", "refs", "rendered", "script"}
 
+
+@pytest.mark.parametrize("key", SHELLS)
+def test_what_is_absent_is_not_looked_for_while_its_directory_has_its_time(
+    key: str, tmp_path: Path
+) -> None:
+    shell = SHELLS[key]
+    (tmp_path / "refs").mkdir()
+    for mtime in (MTIME, MTIME + 1):
+        (tmp_path / f"refs/{mtime}").write_text("")
+        os.utime(tmp_path / f"refs/{mtime}", ns=(mtime, mtime))
+    for name in ("empty", "full"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "full/two").write_text("")
+    for name in ("empty", "full"):
+        os.utime(tmp_path / name, ns=(MTIME, MTIME))
+    cases = [
+        ("empty", str(MTIME), True),
+        ("empty", str(MTIME + 1), True),
+        ("empty", "5", True),
+        ("empty", "", True),
+        ("full", str(MTIME), True),
+        ("full", str(MTIME + 1), False),
+        ("full", "5", False),
+        ("full", "", False),
+        ("gone", str(MTIME), True),
+    ]
+    direnvs = [
+        Direnv(
+            "x",
+            tuple(Condition("absent", f"{tmp_path}/{name}/{file}", mtime) for file in FILES),
+            (),
+            0,
+        )
+        for name, mtime, _ in cases
+    ]
+    (tmp_path / "rendered").write_bytes(os.fsencode(render_direnvs(shell.name, direnvs)))
+    lines = ["load ./rendered"]
+    lines += [shell.result(f"call _nixpy_direnv_{at} ./refs 0") for at in range(len(cases))]
+    done = shell.run(lines, tmp_path)
+    assert done.stderr == b""
+    assert [one == "1" for one in done.stdout.decode()] == [is_so for _, _, is_so in cases]
+
+
+FILES = ("one", "two", "three")
 
 CHANGES = st.lists(
     st.tuples(st.sampled_from(NAMES), st.one_of(VALUES, st.none())),
