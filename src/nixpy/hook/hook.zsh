@@ -17,7 +17,7 @@ _nixpy_known() {
   # A directory that is gone or was moved is direnv's affair.
   [[ ${(t)PWD} == *export* && . -ef $PWD && $PWD/ != */./* && $PWD/ != */../* ]] || return 1
   local _nixpy_dir=${PWD%/} _nixpy_file _nixpy_was=${DIRENV_FILE-}
-  [[ $_nixpy_dir != *//* && ! -e /.envrc ]] || return 1
+  [[ $_nixpy_dir != *//* ]] || return 1
   local -i _nixpy_own=${#${(@k)parameters[(I)DIRENV_*]}}
   if [[ -n $_nixpy_was ]]; then
     (( _nixpy_own -= 4 ))
@@ -27,11 +27,15 @@ _nixpy_known() {
   while [[ -n $_nixpy_dir && ! -e $_nixpy_dir/.envrc ]]; do
     _nixpy_dir=${_nixpy_dir%/*}
   done
-  if [[ -z $_nixpy_dir && -z $_nixpy_was ]]; then
-    _nixpy_is prompt
-  elif [[ -z $_nixpy_dir ]]; then
-    _nixpy_is direnv && _nixpy_replay leave ${_nixpy_was%/*}
-  elif _nixpy_file=$_nixpy_dir/.envrc && [[ ! -f $_nixpy_file || ! -r $_nixpy_file ]]; then
+  _nixpy_file=$_nixpy_dir/.envrc
+  if [[ -z $_nixpy_dir ]]; then
+    [[ ! -e /.envrc ]] || return 1
+    if [[ -z $_nixpy_was ]]; then
+      _nixpy_is prompt
+    else
+      _nixpy_is direnv && _nixpy_replay leave ${_nixpy_was%/*}
+    fi
+  elif [[ ! -f $_nixpy_file || ! -r $_nixpy_file ]]; then
     return 1
   elif [[ $_nixpy_file == "$_nixpy_was" ]]; then
     _nixpy_is prompt && _nixpy_replay watched $_nixpy_dir

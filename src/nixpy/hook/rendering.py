@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
@@ -103,6 +104,9 @@ class Dialect(ABC):
 
 
 class _Bash(Dialect):
+    longest_pattern = 60
+    """Characters: a longer value is compared by ``[``, which makes no pattern of it."""
+
     def assignment(self, name: str, value: str) -> str:
         return f"{name}={self.quote(value)}"
 
@@ -121,6 +125,7 @@ class _Bash(Dialect):
 
     def conditions(self, conditions: Sequence[Condition]) -> list[str]:
         variables: list[str] = []
+        long: list[str] = []
         files: list[str] = []
         commands: list[str] = []
         absent = [one for one in conditions if one.kind == "absent"]
@@ -129,14 +134,16 @@ class _Bash(Dialect):
                 continue
             if one.kind == "names":
                 commands += self.number_of_names(one)
+            elif one.kind == "is" and len(one.value) > self.longest_pattern:
+                variables.append(self.is_exported(one.name))
+                long.append(f'[ "${one.name}" = {self.quote(one.value)} ] || return 1')
             elif one.kind == "before":
                 commands += self.before(one)
             else:
                 (variables if one.kind in _OF_VARIABLES else files).append(self.operand(one))
         # What looks at no file comes first: most answers that do not hold fail there.
-        operands = [*variables, *self.references(conditions), *files, *self.absences(absent)]
-        batches = (operands[at : at + BATCH] for at in range(0, len(operands), BATCH))
-        return [*(f"[[ {' && '.join(batch)} ]] || return 1" for batch in batches), *commands]
+        operands = [*self.references(conditions), *files, *self.absences(absent)]
+        return [*_in_batches(variables), *long, *_in_batches(operands), *commands]
 
     def references(self, conditions: Sequence[Condition]) -> list[str]:
         # Of two files that are not there, neither is newer or older.
@@ -214,6 +221,7 @@ class _Bash(Dialect):
 
 
 class _Zsh(_Bash):
+    longest_pattern = sys.maxsize
     unset_flag = ""
 
     def quote(self, value: str) -> str:
@@ -323,6 +331,12 @@ class _Fish(Dialect):
 
 _OF_VARIABLES = frozenset({"is", "like", "unset", "filled"})
 _TESTS = {"exists": "-e", "runs": "-x"}
+
+
+def _in_batches(operands: Sequence[str]) -> Iterator[str]:
+    for at in range(0, len(operands), BATCH):
+        yield f"[[ {' && '.join(operands[at : at + BATCH])} ]] || return 1"
+
 
 FEWEST = 3
 """Files that are absent in one directory, for which it is looked at first."""
