@@ -18,6 +18,7 @@ __all__ = [
     "Condition",
     "absence",
     "file_conditions",
+    "lasting",
     "observed_condition",
     "references",
     "variable_condition",
@@ -95,6 +96,14 @@ def absence(path: str) -> Condition:
     if os.path.lexists(path) or os.path.realpath(directory) != directory:
         mtime = ""
     return Condition("absent", path, mtime)
+
+
+def lasting(conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:
+    """Return conditions without the times of directories in which a file is absent.
+
+    They change with every other file that is made there, as in a home directory.
+    """
+    return tuple(one._replace(value="") if one.kind == "absent" else one for one in conditions)
 
 
 def references(conditions: tuple[Condition, ...]) -> set[str]:

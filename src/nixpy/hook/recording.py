@@ -36,6 +36,7 @@ from nixpy.hook.conditions import (
     Condition,
     absence,
     file_conditions,
+    lasting,
     observed_condition,
     references,
     variable_condition,
@@ -155,12 +156,12 @@ class Recorder:
         places = {one for one in configuration.files if one.endswith(".toml")}
         prompting = (
             *(variable_condition(name, self.environ) for name in sorted({*PLACES, *own})),
-            *_settled([self.direnv, *sorted(places)]),
+            *lasting(_settled([self.direnv, *sorted(places)])),
         )
         conditions = (
             *prompting,
             *(variable_condition(name, self.environ) for name in READ_BY_BASH),
-            *_settled([one for one in configuration.files if one not in places]),
+            *lasting(_settled([one for one in configuration.files if one not in places])),
         )
         parts = (os.fsencode(part) for one in conditions for part in one)
         return Direnv(digest(*parts), conditions, prompting, len(own))
@@ -216,8 +217,10 @@ class Recorder:
             stamps = self._conditions_of_entries(reading, environ)
             answer, after = self._ask(direnv, environ, directory)
             seen, watched = watched, self._watched(after)
-            is_same = stamps == self._conditions_of_entries(reading, environ)
-            if is_same and seen == watched and self._direnv_now() == direnv:
+            again = self._conditions_of_entries(reading, environ)
+            is_same = lasting(stamps) == lasting(again) and seen.watches == watched.watches
+            is_same &= lasting(seen.conditions) == lasting(watched.conditions)
+            if is_same and self._direnv_now() == direnv:
                 break
         else:
             raise _NotKnownError("what it watches is another each time", always=True)
