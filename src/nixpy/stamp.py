@@ -81,9 +81,7 @@ def write_stamp(directory: str, entry: cache.Entry) -> bool:
     Raises:
         OSError: it cannot be written.
     """
-    times = {one.mtime for one in entry.inputs if one.mtime != NO_TIME}
-    if entry.marker_mtime != NO_TIME:
-        times.add(entry.marker_mtime)
+    times = _times(entry)
     if not _have_settled(entry, times):
         remove_stamp(directory)
         return False
@@ -102,6 +100,11 @@ def write_stamp(directory: str, entry: cache.Entry) -> bool:
     for name in present - set(map(str, times)):
         os.unlink(f"{references}/{name}")
     return True
+
+
+def _times(entry: cache.Entry) -> set[int]:
+    times = {one.mtime for one in entry.inputs} | {entry.marker_mtime}
+    return times - {NO_TIME}
 
 
 def remove_stamp(directory: str) -> None:
@@ -134,6 +137,8 @@ def _conditions(entry: cache.Entry) -> Iterator[str]:
 
     # The same path may lead to another directory by now.
     yield f". -ef {bash.quote(entry.root)}"
+    # Of two files that are not there, neither is newer or older.
+    yield from (f'-e "$1"/{mtime}' for mtime in sorted(_times(entry)))
     if entry.prefix:
         python = interpreter_of(entry.prefix)
         if os.path.lexists(python):

@@ -14,6 +14,7 @@ from nixpy.cache import Entry
 from nixpy.environment import Environment, Prepend, Set, Unset
 from nixpy.inputs import (
     Input,
+    observe,
     observe_directory,
     observe_file,
     observe_program,
@@ -195,6 +196,16 @@ def move_project(made: World) -> None:
     made.project.mkdir()
 
 
+def lose_with_its_reference(made: World) -> None:
+    touch(made.file, 7)
+    inputs = tuple(observe(one, made.environ) for one in made.entry.inputs)
+    made.entry = made.entry._replace(inputs=inputs)
+    assert made.write()
+    assert made.ask() is not None
+    (made.slot / f"refs/{made.file.stat().st_mtime_ns}").unlink()
+    made.file.unlink()
+
+
 CHANGES: dict[str, Callable[[World], object]] = {
     "a file is a nanosecond newer": lambda made: touch(made.file),
     "a file is a nanosecond older": lambda made: touch(made.file, -1),
@@ -215,6 +226,7 @@ CHANGES: dict[str, Callable[[World], object]] = {
     "the marker is gone": lambda made: (made.prefix / ".nixpy/marker").unlink(),
     "the interpreter is gone": dangle,
     "the project is another directory": move_project,
+    "a file and its reference are gone": lose_with_its_reference,
     "the reference files are gone": lambda made: (made.slot / "refs").rename(made.slot / "gone"),
 }
 
