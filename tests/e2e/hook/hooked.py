@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
 SHELLS = ("bash", "zsh", "fish")
 
+ONE_OF_SHELLS = (
+    "bash",
+    *(pytest.param(kind, marks=pytest.mark.campaign) for kind in ("zsh", "fish")),
+)
+"""For what is told of bash, and in a campaign of the others."""
+
 IGNORED = {"_", "SHLVL", "OLDPWD", "NOTES"}
 """What shells count and note by themselves, and where their calls are noted."""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .hooked import SHELLS, HookedShell, PlainShell
+from .hooked import ONE_OF_SHELLS, SHELLS, HookedShell, PlainShell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,7 +31,7 @@ def start(world: World) -> Iterator[Callable[..., PlainShell]]:
         shell.close()
 
 
-@pytest.fixture(params=SHELLS)
+@pytest.fixture(params=ONE_OF_SHELLS)
 def shell(request: pytest.FixtureRequest, start: Callable[..., HookedShell]) -> HookedShell:
     """A shell with the hook."""
     return start(request.param)
@@ -200,8 +200,9 @@ DAMAGES = [
 @pytest.mark.parametrize(
     ("kind", "name", "damage"),
     [
-        *(("bash", name, damage) for name in ("project", "direnv") for damage in DAMAGES),
-        *((kind, "project", damage) for kind in ("zsh", "fish") for damage in (append, give_away)),
+        *(("bash", "project", damage) for damage in DAMAGES),
+        *(("bash", "direnv", damage) for damage in (append, give_away)),
+        *((kind, "project", append) for kind in ("zsh", "fish")),
     ],
 )
 def test_what_somebody_else_could_have_written_is_not_evaluated(
@@ -373,7 +374,7 @@ def test_hostile_names_and_values_run_nothing_and_arrive_exactly(
         if kind == "fish" and b"\n" in name:
             continue  # direnv's own hook for fish does not know such a directory
         project = world.project(b"below/" + name, HOSTILE_VALUES)
-        for _ in range(3):
+        for _ in range(2 if kind != "bash" else 3):
             plain.cd(project.path)
             hooked.asked()
             hooked.cd(project.path)
