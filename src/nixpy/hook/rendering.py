@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
@@ -27,6 +26,9 @@ __all__ = ["render_answers", "render_direnvs"]
 
 STATE = ("DIRENV_DIFF", "DIRENV_DIR", "DIRENV_FILE", "DIRENV_WATCHES")
 """The variables by which direnv knows what is loaded."""
+
+FEWEST = 3
+"""Files that are absent in one directory, for which it is looked at first."""
 
 
 def render_answers(shell: str, directory: str, answers: Answers) -> str:
@@ -104,9 +106,6 @@ class Dialect(ABC):
 
 
 class _Bash(Dialect):
-    longest_pattern = 60
-    """Characters: a longer value is compared by ``[``, which makes no pattern of it."""
-
     def assignment(self, name: str, value: str) -> str:
         return f"{name}={self.quote(value)}"
 
@@ -125,25 +124,22 @@ class _Bash(Dialect):
 
     def conditions(self, conditions: Sequence[Condition]) -> list[str]:
         variables: list[str] = []
-        long: list[str] = []
         files: list[str] = []
+        absent: list[Condition] = []
         commands: list[str] = []
-        absent = [one for one in conditions if one.kind == "absent"]
         for one in conditions:
-            if one in absent:
-                continue
             if one.kind == "names":
                 commands += self.number_of_names(one)
-            elif one.kind == "is" and len(one.value) > self.longest_pattern:
-                variables.append(self.is_exported(one.name))
-                long.append(f'[ "${one.name}" = {self.quote(one.value)} ] || return 1')
             elif one.kind == "before":
                 commands += self.before(one)
+            elif one.kind == "absent":
+                absent.append(one)
             else:
                 (variables if one.kind in _OF_VARIABLES else files).append(self.operand(one))
         # What looks at no file comes first: most answers that do not hold fail there.
-        operands = [*self.references(conditions), *files, *self.absences(absent)]
-        return [*_in_batches(variables), *long, *_in_batches(operands), *commands]
+        operands = [*variables, *self.references(conditions), *files, *self.absences(absent)]
+        batches = (operands[at : at + BATCH] for at in range(0, len(operands), BATCH))
+        return [*(f"[[ {' && '.join(batch)} ]] || return 1" for batch in batches), *commands]
 
     def references(self, conditions: Sequence[Condition]) -> list[str]:
         # Of two files that are not there, neither is newer or older.
@@ -221,7 +217,6 @@ class _Bash(Dialect):
 
 
 class _Zsh(_Bash):
-    longest_pattern = sys.maxsize
     unset_flag = ""
 
     def quote(self, value: str) -> str:
@@ -331,15 +326,6 @@ class _Fish(Dialect):
 
 _OF_VARIABLES = frozenset({"is", "like", "unset", "filled"})
 _TESTS = {"exists": "-e", "runs": "-x"}
-
-
-def _in_batches(operands: Sequence[str]) -> Iterator[str]:
-    for at in range(0, len(operands), BATCH):
-        yield f"[[ {' && '.join(operands[at : at + BATCH])} ]] || return 1"
-
-
-FEWEST = 3
-"""Files that are absent in one directory, for which it is looked at first."""
 
 
 def _by_directory(absent: Sequence[Condition]) -> Iterator[tuple[str, str, list[str]]]:
