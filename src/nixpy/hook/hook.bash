@@ -15,10 +15,9 @@ _nixpy_prompt() { return 1; }
 _nixpy_known() {
   # Under nocasematch comparisons fold case; a directory that is gone or was moved is direnv's affair.
   [[ a != A && ${PWD@a} == *x* && . -ef $PWD && $PWD/ != */./* && $PWD/ != */../* ]] || return 1
-  local _nixpy_dir=${PWD%/} _nixpy_file _nixpy_was=${DIRENV_FILE-} _nixpy_at
+  local _nixpy_dir=${PWD%/} _nixpy_file _nixpy_was=${DIRENV_FILE-}
   [[ $_nixpy_dir != *//* ]] || return 1
-  local _nixpy_names
-  _nixpy_names=("${!DIRENV_@}")
+  local -a _nixpy_names=("${!DIRENV_@}")
   local -i _nixpy_own=${#_nixpy_names[@]}
   if [[ -n $_nixpy_was ]]; then
     ((_nixpy_own -= 4))

@@ -11,13 +11,15 @@ from nixpy.shells import bash, fish, zsh
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["prepare", "script"]
+__all__ = ["QUOTE", "prepare", "script"]
 
-_QUOTE: dict[str, Callable[[str], str]] = {
+QUOTE: dict[str, Callable[[str], str]] = {
     "bash": bash.quote,
     "zsh": zsh.quote,
     "fish": fish.quote,
 }
+"""How each shell that there is a hook for writes a word."""
+
 _ASSIGNED = {
     "bash": ("_nixpy_command=({})", "_nixpy_root={}", "_nixpy_direnv_path={}"),
     "zsh": (
@@ -48,7 +50,7 @@ def script(shell: str, command: Sequence[str], root: str, direnv: str) -> str:
     values = (command, (root,), (direnv,))
     shipped = (("nixpy",), ("/",), ("direnv",))
     for line, before, after in zip(_ASSIGNED[shell], shipped, values, strict=True):
-        words = " ".join(map(_QUOTE[shell], after))
+        words = " ".join(map(QUOTE[shell], after))
         text = text.replace(line.format(*before) + "\n", line.format(words) + "\n", 1)
     return text
 

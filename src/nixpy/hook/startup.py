@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from nixpy.direnv import before_direnv
 from nixpy.errors import EnvironmentUnusable, UsageError
 from nixpy.hook.answers import SHELLS
+from nixpy.hook.script import QUOTE
 from nixpy.process import find_program
+from nixpy.project import open_at_once
 from nixpy.setup import lasting_command
-from nixpy.shells import bash, fish, zsh
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -42,12 +43,6 @@ _OURS = re.compile(
     rb"[^\s#].*%s(?P<note>%s|%s|)\r?"
     % tuple(re.escape(text.encode()) for text in (MARK, NEW_FILE, LINE_ENDED))
 )
-
-_QUOTE: dict[str, Callable[[str], str]] = {
-    "bash": bash.quote,
-    "zsh": zsh.quote,
-    "fish": fish.quote,
-}
 
 
 class Startup(NamedTuple):
@@ -138,7 +133,7 @@ def find_line(path: str, shell: str) -> Line | None:
         OSError: the file is there and cannot be read.
     """
     try:
-        with open(path, "rb", opener=_open_at_once) as file:
+        with open(path, "rb", opener=open_at_once) as file:
             return _find(file.read(), shell)
     except FileNotFoundError:
         return None
@@ -199,8 +194,8 @@ def _todays_line(shell: str, environ: Mapping[str, str]) -> tuple[str, str]:
         called = "nixpy"
         guard = "command -q nixpy" if shell == "fish" else "command -v nixpy >/dev/null"
     else:
-        called = " ".join(map(_QUOTE[shell], command))
-        program = _QUOTE[shell](command[0])
+        called = " ".join(map(QUOTE[shell], command))
+        program = QUOTE[shell](command[0])
         guard = f"test -x {program}" if shell == "fish" else f"[[ -x {program} ]]"
         if "\n" in called:
             raise UsageError("a line cannot name it", where=command[0], next="Put it on PATH.")
@@ -320,7 +315,3 @@ def _create(path: str, content: bytes | None) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     with open(descriptor, "wb") as file:
         file.write(content)
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)

@@ -8,7 +8,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from nixpy.doctor.check import check
-from nixpy.doctor.finding import Absent, Fix, Found, Severity
+from nixpy.doctor.finding import Absent, Fix, Found, Severity, some
 from nixpy.doctor.shells import hook_line, used_shells
 from nixpy.hook.answers import SHELLS
 from nixpy.hook.recording import configuration_reasons
@@ -98,5 +98,4 @@ def always_asked(seen: Examination) -> Iterator[Found]:
     _lines(seen)
     reasons = [str(one) for one in configuration_reasons(seen.environ)]
     if reasons:
-        more = len(reasons) - MOST_REASONS
-        yield Found(*reasons[:MOST_REASONS], *([f"and {more} more"] if more > 0 else ()))
+        yield Found(*some(reasons, MOST_REASONS))
