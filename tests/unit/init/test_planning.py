@@ -7,7 +7,7 @@ from nixpy.init.planning import Kind, Plan, Wishes, plan, template_for
 from nixpy.init.surroundings import Present
 from nixpy.init.template import TEMPLATES, read_template
 
-NEW = Present("/work/my_app", has_nix=True, python="3.12")
+NEW = Present("/home/me/my_app", has_nix=True, python="3.12")
 PROJECT = '[project]\nname = "a"\nversion = "1"\n'
 
 
@@ -59,7 +59,7 @@ def test_the_interpreter_is_that_of_nixpkgs_with_a_flake_and_one_on_path_without
 
 def test_a_project_is_named_by_its_directory() -> None:
     assert 'name = "my-app"' in content(plan(NEW, Wishes()), "pyproject.toml")
-    odd = NEW._replace(directory="/work/--Ünï Code--")
+    odd = NEW._replace(directory="/home/me/--Ünï Code--")
     assert 'name = "n-code"' in content(plan(odd, Wishes()), "pyproject.toml")
     assert "name: my-app" in content(plan(NEW, Wishes(template="mamba")), "environment.yml")
 
