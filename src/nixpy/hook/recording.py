@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from nixpy.inputs import Input
     from nixpy.process import Runner
 
-__all__ = ["Recorder", "configuration_reasons", "reasons"]
+__all__ = ["CHATTY", "Recorder", "configuration_reasons", "reasons"]
 
 PLACES = ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME")
 """Variables that direnv reads besides ``DIRENV_…``: where things are."""
@@ -169,17 +169,13 @@ class Recorder:
     def _keep_loaded(self, direnv: Direnv, loaded: str, before: str) -> None:
         directory = os.path.dirname(loaded)
         place = answers_place(self.root, directory)
-        old = read_answers(place)
-        found = reasons(loaded, self.environ)
-        answers = old._replace(always=_kept(found[0]) if found else "")
         watched = self._watched(self.environ.get(WATCHES, ""))
-        answers = answers.with_watched(watched)
-        if not found:
-            try:
-                answer, watched = self._entering(direnv, loaded, before, watched)
-                answers = answers.with_watched(watched).with_entering(answer)
-            except _NotKnownError as error:
-                answers = answers._replace(always=str(error) if error.always else "")
+        answers = read_answers(place)._replace(always="").with_watched(watched)
+        try:
+            answer, watched = self._entering(direnv, loaded, before, watched)
+            answers = answers.with_watched(watched).with_entering(answer)
+        except _NotKnownError as error:
+            answers = answers._replace(always=str(error) if error.always else "")
         self._write(place, directory, answers)
 
     def _keep_leaving(self, direnv: Direnv, before: str, directory: str) -> None:
@@ -211,9 +207,13 @@ class Recorder:
             # It was loaded again, because of a change that will not be made again.
             environ = self._environ_before("")
         directory = os.path.dirname(loaded)
+        configuration = read_configuration(self.environ)
         for _ in range(MOST_RUNS):
-            # Where there are no stamps nixpy itself would be asked, and may take its time.
             reading = read_envrc(loaded, self.environ.get("HOME", ""))
+            if found := [*reading.reasons, *configuration.reasons]:
+                # What the file says there may be a secret.
+                raise _NotKnownError(str(found[0]._replace(text="")), always=True)
+            # Where there are no stamps nixpy itself would be asked, and may take its time.
             stamps = self._conditions_of_entries(reading, environ)
             answer, after = self._ask(direnv, environ, directory)
             seen, watched = watched, self._watched(after)
@@ -228,10 +228,7 @@ class Recorder:
             *answer.conditions,
             *(Condition("file", path) for path in (environ.get("DIRENV_FILE"),) if path),
             *_conditions_of_reading(reading, environ),
-            *(
-                variable_condition(name, environ)
-                for name in sorted(read_configuration(environ).variables)
-            ),
+            *(variable_condition(name, environ) for name in sorted(configuration.variables)),
             *stamps,
             Condition("target", directory, os.path.realpath(directory)),
             *watched.conditions,
@@ -352,11 +349,6 @@ def reasons(envrc: str, environ: Mapping[str, str]) -> list[Reason]:
     """Return why direnv is always asked about entering and leaving the directory of ``envrc``."""
     reading = read_envrc(envrc, environ.get("HOME", ""))
     return [*reading.reasons, *configuration_reasons(environ)]
-
-
-def _kept(reason: Reason) -> str:
-    """Return a reason without what the file says there, which may be a secret."""
-    return str(reason._replace(text=""))
 
 
 def configuration_reasons(environ: Mapping[str, str]) -> list[Reason]:
