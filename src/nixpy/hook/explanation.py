@@ -9,7 +9,7 @@ from nixpy.directories import nixpy_directory
 from nixpy.direnv import before_direnv
 from nixpy.hook.answers import SHELLS, Answers, answers_place, hook_directory, read_answers
 from nixpy.hook.reading import Reason
-from nixpy.hook.recording import reasons
+from nixpy.hook.recording import CHATTY, reasons
 from nixpy.hook.script import prepare
 from nixpy.process import find_program
 
@@ -119,10 +119,10 @@ def _envrc_of(directory: str) -> str:
 
 def _reasons(envrc: str, environ: Mapping[str, str]) -> Iterator[Reason]:
     yield from reasons(envrc, environ)
-    if os.path.exists("/.envrc"):
-        yield Reason("/.envrc", 0, "", "below it direnv is always asked")
-    if environ.get("DIRENV_DEBUG"):
-        yield Reason("DIRENV_DEBUG", 0, "", "direnv says each time what it does")
+    if envrc == "/.envrc":
+        yield Reason(envrc, 0, "", "direnv is always asked about it")
+    for name in sorted(CHATTY & environ.keys()):
+        yield Reason(name, 0, "", "with it direnv has more to do, or to say")
 
 
 def _shells(

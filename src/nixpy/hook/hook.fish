@@ -23,25 +23,24 @@ end
 function _nixpy_known
     # A directory that is gone or was moved is direnv's affair.
     test . -ef "$PWD"; or return 1
-    test -e /.envrc; and return 1
     set -l own (count (string match 'DIRENV_*' -- (set -nx)))
     if set -q DIRENV_FILE[1]
         set -qx DIRENV_FILE DIRENV_DIR DIRENV_DIFF DIRENV_WATCHES; or return 1
         set own (math $own - 4)
     end
-    set -l dir $PWD
-    while not test -e $dir/.envrc
-        if test $dir = /
-            if not set -q DIRENV_FILE[1]
-                _nixpy_is prompt $own
-                return
-            end
-            _nixpy_is direnv $own; or return 1
-            _nixpy_replay leave (string replace -r '/[^/]*$' '' -- $DIRENV_FILE)
+    set -l dir (string replace -r '/$' '' -- $PWD)
+    while test -n "$dir"; and not test -e $dir/.envrc
+        set dir (string replace -r '/[^/]*$' '' -- $dir)
+    end
+    if test -z "$dir"
+        test -e /.envrc; and return 1
+        if not set -q DIRENV_FILE[1]
+            _nixpy_is prompt $own
             return
         end
-        set dir (string replace -r '/[^/]*$' '' -- $dir)
-        test -n "$dir"; or set dir /
+        _nixpy_is direnv $own; or return 1
+        _nixpy_replay leave (string replace -r '/[^/]*$' '' -- $DIRENV_FILE)
+        return
     end
     test -f $dir/.envrc -a -r $dir/.envrc; or return 1
     if test "$DIRENV_FILE" = $dir/.envrc
