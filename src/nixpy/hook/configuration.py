@@ -152,7 +152,7 @@ def _chunk(chunk: Chunk, found: Configuration, *, goes_on: bool) -> str:
     """Take lines that belong together; return why they are not understood, or nothing."""
     if chunk.function in _KNOWN:
         return f"it changes what {chunk.function} does"
-    if chunk.is_definition or (not chunk.commands and chunk.is_complete):
+    if chunk.is_definition or chunk.is_blank:
         return ""
     names = _assigned(chunk.text.strip())
     if names is None and goes_on:

@@ -121,7 +121,7 @@ def _reasons(envrc: str, environ: Mapping[str, str]) -> Iterator[Reason]:
     yield from reasons(envrc, environ)
     if envrc == "/.envrc":
         yield Reason(envrc, 0, "", "direnv is always asked about it")
-    for name in sorted(CHATTY & environ.keys()):
+    for name in sorted(filter(environ.get, CHATTY)):
         yield Reason(name, 0, "", "with it direnv has more to do, or to say")
 
 

@@ -147,7 +147,7 @@ class Recorder:
 
     def _direnv_now(self) -> Direnv:
         own = {name for name in self.environ if name.startswith("DIRENV_")} - {*STATE}
-        if own & CHATTY:
+        if any(map(self.environ.get, CHATTY)):
             raise _NotKnownError("direnv has more to do, or to say")
         configuration = read_configuration(self.environ)
         if configuration.loads_dotenv:

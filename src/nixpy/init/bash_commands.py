@@ -58,6 +58,11 @@ class Chunk:
         return "\n".join(self.lines)
 
     @property
+    def is_blank(self) -> bool:
+        """Whether there is nothing in them but comments."""
+        return all(line.strip(" \t")[:1] in {"", "#"} for line in self.lines)
+
+    @property
     def is_compound(self) -> bool:
         """Whether it is more than one simple command."""
         return len(self.commands) > 1

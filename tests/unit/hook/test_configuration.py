@@ -113,7 +113,7 @@ def test_a_file_like_that_of_nix_direnv_has_no_reasons(environ: dict[str, str]) 
     "text",
     [
         "",
-        "\n# nothing\n",
+        "\n  # nothing\n\t\n",
         "f() { date; }\n",
         "f()\n{\n  date\n}\n",
         "function f { date; }\n",
@@ -161,6 +161,9 @@ def test_functions_and_values_have_no_reasons(environ: dict[str, str], text: str
         ': "${A:=$B}"\n',
         ": $(date)\n",
         ": > file\n",
+        "> file\n",
+        "((\n))\n",
+        "(\n)\n",
         "source relative\n",
         'source "$A"\n',
         "source /gone/x argument\n",
