@@ -75,12 +75,14 @@ _FISH = """\
 cd {top}
 {direnv} hook fish | source
 {nixpy} hook fish | source
-function took; printf '%s\\t%s\\n' $argv[1] (math "($argv[3] - $argv[2]) / {together}000") >&3; end
+function took
+  printf '%s\\t%s\\n' $argv[1] (math "($argv[3] - $argv[2]) / {together}000 / $argv[4]") >&3
+end
 function hook; __direnv_export_eval 2>/dev/null; end
 set -g direnv_fish_mode disable_arrow
 functions --erase __direnv_cd_hook
 for round in 1 2 3 4
-  for there in {ten} {other} {top} {empty} {top}; cd $there; hook; hook; end
+  for there in {ten} {top} {empty} {top}; cd $there; hook; hook; end
 end
 set -g _nixpy_command false
 for round in (seq {rounds})
@@ -90,28 +92,28 @@ for round in (seq {rounds})
     {direnv} export fish 2>/dev/null | source
     set -e -g DIRENV_DIFF DIRENV_DIR DIRENV_FILE DIRENV_WATCHES
   end
-  took {entry} $from (date +%s%N)
+  took {entry} $from (date +%s%N) 1
   hook
   set from (date +%s%N)
   for each in (seq {together}); {direnv} export fish 2>/dev/null | source; end
-  took {prompt} $from (date +%s%N)
+  took {prompt} $from (date +%s%N) 1
   set from (date +%s%N)
   for each in (seq {together}); hook; end
-  took 'a prompt in an empty project' $from (date +%s%N)
+  took 'a prompt in an empty project' $from (date +%s%N) 1
   cd {ten}; hook
   set from (date +%s%N)
   for each in (seq {together}); hook; end
-  took 'a prompt, 10 inputs' $from (date +%s%N)
+  took 'a prompt, 10 inputs' $from (date +%s%N) 1
   cd {top}; hook
   set from (date +%s%N)
   for each in (seq {together}); hook; end
-  took 'a prompt outside' $from (date +%s%N)
+  took 'a prompt outside' $from (date +%s%N) 1
   set from (date +%s%N)
   for each in (seq {together}); cd {ten}; hook; cd {top}; hook; end
-  took 'entering and leaving, 10 inputs' $from (date +%s%N)
+  took 'entering or leaving, 10 inputs' $from (date +%s%N) 2
   set from (date +%s%N)
   for each in (seq {together}); cd {empty}; hook; cd {top}; hook; end
-  took 'entering and leaving an empty project' $from (date +%s%N)
+  took 'entering or leaving an empty project' $from (date +%s%N) 2
 end
 """
 

@@ -11,7 +11,12 @@ from nixpy import cache
 from nixpy.directories import nixpy_directory
 from nixpy.hook.answers import HOLDER as ANSWERS
 from nixpy.hook.answers import SCHEMA as ANSWERS_SCHEMA
-from nixpy.hook.answers import hook_directory
+from nixpy.hook.answers import (
+    answers_place,
+    direnv_place,
+    hook_directory,
+    references_directory,
+)
 from nixpy.jupyter.servers import is_alive, servers
 from nixpy.managers.foreign.exporter import exporter_key
 from nixpy.managers.foreign.tools import TOOLS
@@ -158,11 +163,18 @@ def _answers(environ: Mapping[str, str]) -> Iterator[Collected]:
     for name in sorted(os.listdir(place)) if os.path.isdir(place) else ():
         if name != ANSWERS_SCHEMA:
             yield Collected(f"{place}/{name}", "of another version of nixpy")
+    kept = {direnv_place(root).references}
     for directory, holder in _holders(top, root, ANSWERS):
         if not os.path.isdir(directory):
             yield Collected(holder, f"{directory} is gone")
         elif not os.path.lexists(f"{directory}/.envrc"):
             yield Collected(holder, f"{directory} has no .envrc any more")
+        else:
+            kept.add(answers_place(root, directory).references)
+    place = references_directory(root)
+    for name in sorted(os.listdir(place)) if os.path.isdir(place) else ():
+        if f"{place}/{name}" not in kept:
+            yield Collected(f"{place}/{name}", "of a directory that nothing is kept for")
 
 
 def _holders(top: str | None, root: str, holder: str) -> Iterator[tuple[str, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -20,9 +20,6 @@ from nixpy.logs import log_path, open_log
 from nixpy.managers.foreign.exporter import exporter_key
 from nixpy.marker import Marker, write_marker
 from nixpy.nix.roots import new_roots, roots_directory
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -186,7 +183,7 @@ def remember(tmp_path: Path, directory: Path) -> Path:
     top = str(tmp_path / "cache/nixpy")
     place = answers_place(hook_directory(top), str(directory))
     write_place(place, top, Answers(always=f"of {directory.name}"), lambda _: "", "bash")
-    return tmp_path / place
+    return Path(place.path)
 
 
 def test_what_the_hook_keeps_goes_with_the_envrc(tmp_path: Path, places: dict[str, str]) -> None:
@@ -205,17 +202,23 @@ def test_what_the_hook_keeps_goes_with_the_envrc(tmp_path: Path, places: dict[st
     said = collect(places, dry_run=True)
     assert all(place.is_dir() for place in kept.values())
     assert collect(places) == said
+    root = hook_directory(str(tmp_path / "cache/nixpy"))
+    references = {name: answers_place(root, f"{tmp_path}/{name}").references for name in kept}
+    of_nothing = "of a directory that nothing is kept for"
     assert {one.path: one.why for one in said} == {
         str(kept["bare"]): f"{tmp_path}/bare has no .envrc any more",
         str(kept["gone"]): f"{tmp_path}/gone is gone",
+        references["bare"]: of_nothing,
+        references["gone"]: of_nothing,
     }
+    left = {name for name, path in references.items() if os.path.isdir(path)}
+    assert left == {"alive", "bare/alive", "linked"}
     assert {name for name, place in kept.items() if place.is_dir()} == {
         "alive",
         "bare/alive",
         "linked",
     }
     assert not kept["gone"].parent.exists()
-    root = hook_directory(str(tmp_path / "cache/nixpy"))
     assert sorted(os.listdir(f"{root}/@exact")) == ["1", "2"]
     assert collect(places) == []
 

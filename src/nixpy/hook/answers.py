@@ -1,19 +1,24 @@
 """What direnv answered, as it is kept: for each directory with an ``.envrc``, for all shells.
 
 They lie at ``<cache>/hook/<schema>/<the absolute path>/@answers/``: ``answers`` is read by nixpy
-alone, ``bash``, ``zsh`` and ``fish`` are what the hooks source, ``refs/`` has the reference files.
-What is known of direnv itself lies in ``@direnv`` at the top. All as private as a stamp is, and
-trusted by the same sign (:mod:`nixpy.stamp`).
+alone, ``bash``, ``zsh`` and ``fish`` are what the hooks source. What is known of direnv itself lies
+in ``@direnv`` at the top, and the reference files of all in ``@refs``, where their paths are short:
+a shell looks at most of them at each prompt. All as private as a stamp is, and trusted by the same
+sign (:mod:`nixpy.stamp`).
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from nixpy import cache
 from nixpy.hook.conditions import Condition, references
+from nixpy.inputs import digest
 from nixpy.stamp import TRUSTED_TIME
 
 if TYPE_CHECKING:
@@ -26,12 +31,14 @@ __all__ = [
     "Answer",
     "Answers",
     "Direnv",
+    "Place",
     "Watched",
     "answers_place",
     "direnv_place",
     "hook_directory",
     "read_answers",
     "read_direnvs",
+    "references_directory",
     "with_direnv",
     "write_place",
 ]
@@ -44,6 +51,9 @@ HOLDER = "@answers"
 
 SHELLS = ("bash", "zsh", "fish")
 
+NAME_LENGTH = 16
+"""Hexadecimal digits that stand for a directory: each one costs a shell time."""
+
 MOST_ANSWERS = 8
 """Answers that are kept for entering a directory, and as many for leaving it."""
 
@@ -53,9 +63,26 @@ MOST_DIRENVS = 4
 LARGEST = 4_000_000
 """Bytes: a directory whose answers come to more is always asked about."""
 
+LONGEST_WAIT = 1.0
+"""Seconds to wait for another shell's recorder, which takes milliseconds."""
+
 _ANSWERS = "answers"
 
 T = TypeVar("T")
+
+
+class Place(NamedTuple):
+    """Where something is kept.
+
+    Attributes:
+        path: its directory.
+        name: how the names of the functions end that know it.
+        references: the directory of its reference files.
+    """
+
+    path: str
+    name: str
+    references: str
 
 
 class Direnv(NamedTuple):
@@ -65,13 +92,13 @@ class Direnv(NamedTuple):
         identifier: stands for all of it.
         conditions: by which it is known again.
         prompting: those of them that count while what is loaded stays loaded.
-        names: how many variables begin with ``DIRENV_`` while nothing is loaded.
+        names: of the variables that begin with ``DIRENV_`` while nothing is loaded.
     """
 
     identifier: str
     conditions: tuple[Condition, ...]
     prompting: tuple[Condition, ...]
-    names: int
+    names: tuple[str, ...]
 
 
 class Watched(NamedTuple):
@@ -147,23 +174,29 @@ def hook_directory(top: str) -> str:
     return f"{top}/hook/{SCHEMA}"
 
 
-def answers_place(root: str, directory: str) -> str:
+def references_directory(root: str) -> str:
+    """Return where the directories of reference files are."""
+    return f"{root}/@refs"
+
+
+def answers_place(root: str, directory: str) -> Place:
     """Return where the answers about a directory lie."""
-    return f"{root}{directory}/{HOLDER}"
+    name = digest(os.fsencode(directory))[:NAME_LENGTH]
+    return Place(f"{root}{directory}/{HOLDER}", name, f"{references_directory(root)}/{name}")
 
 
-def direnv_place(root: str) -> str:
+def direnv_place(root: str) -> Place:
     """Return where it is kept what direnv is."""
-    return f"{root}/@direnv"
+    return Place(f"{root}/@direnv", "direnv", f"{references_directory(root)}/direnv")
 
 
-def read_answers(place: str) -> Answers:
+def read_answers(place: Place) -> Answers:
     """Return what is known of a directory: nothing, where it is damaged or somebody else's."""
     found = _read(place, _answers)
     return Answers() if found is None else found
 
 
-def read_direnvs(place: str) -> tuple[Direnv, ...]:
+def read_direnvs(place: Place) -> tuple[Direnv, ...]:
     """Return what direnv was, newest first."""
     return _read(place, _direnvs) or ()
 
@@ -174,7 +207,7 @@ def with_direnv(known: Iterable[Direnv], one: Direnv) -> tuple[Direnv, ...]:
 
 
 def write_place(
-    place: str,
+    place: Place,
     top: str,
     content: Answers | Sequence[Direnv],
     rendered: Callable[[str], str],
@@ -187,24 +220,58 @@ def write_place(
     Raises:
         OSError: it cannot be written, or does not keep the times of its reference files.
     """
-    cache.make_private_directory(f"{place}/refs", top)
+    data = json.dumps([content, SCHEMA]).encode()
+    if len(data) > LARGEST:
+        raise OSError(0, "there is too much of it", place.path)
     times = set().union(*(references(one) for one in _all_conditions(content)))
-    present = set(os.listdir(f"{place}/refs"))
+    for directory in (place.path, place.references):
+        cache.make_private_directory(directory, top)
+    with _alone(place.path):
+        _write_references(place.references, times)
+        cache.write_private(f"{place.path}/{_ANSWERS}", data)
+        for name in SHELLS:
+            path = f"{place.path}/{name}"
+            if name == shell or os.path.exists(path):
+                cache.write_private(path, os.fsencode(rendered(name)), mtime=TRUSTED_TIME)
+
+
+def _write_references(directory: str, times: set[str]) -> None:
+    """Make a directory have the reference files for ``times`` and no others.
+
+    It gets the time 0, too: when one of its files is removed, it no longer has that.
+    """
+    present = set(os.listdir(directory))
     for mtime in times - present:
-        path = f"{place}/refs/{mtime}"
+        path = f"{directory}/{mtime}"
         cache.write_private(path, b"", mtime=int(mtime))
         if os.stat(path).st_mtime_ns != int(mtime):
             raise OSError(0, "the file system does not keep modification times", path)
-    data = json.dumps([content, SCHEMA]).encode()
-    if len(data) > LARGEST:
-        raise OSError(0, "there is too much of it", place)
-    cache.write_private(f"{place}/{_ANSWERS}", data)
-    for name in SHELLS:
-        path = f"{place}/{name}"
-        if name == shell or os.path.exists(path):
-            cache.write_private(path, os.fsencode(rendered(name)), mtime=TRUSTED_TIME)
-    for mtime in present - times:
-        os.unlink(f"{place}/refs/{mtime}")
+    for name in present - times:
+        os.unlink(f"{directory}/{name}")
+    os.utime(directory, ns=(TRUSTED_TIME, TRUSTED_TIME))
+
+
+@contextmanager
+def _alone(directory: str) -> Iterator[None]:
+    """Hold a place inside the block: nobody else may take reference files away meanwhile.
+
+    Raises:
+        BlockingIOError: somebody else has held it for long.
+    """
+    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        until = time.monotonic() + LONGEST_WAIT
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(LONGEST_WAIT / 100)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _all_conditions(content: Answers | Sequence[Direnv]) -> Iterator[tuple[Condition, ...]]:
@@ -218,9 +285,9 @@ def _all_conditions(content: Answers | Sequence[Direnv]) -> Iterator[tuple[Condi
         yield answer.conditions
 
 
-def _read(place: str, parse: Callable[[Any], T]) -> T | None:
-    path = f"{place}/{_ANSWERS}"
-    if not cache.is_private(place) or not cache.is_private(path):
+def _read(place: Place, parse: Callable[[Any], T]) -> T | None:
+    path = f"{place.path}/{_ANSWERS}"
+    if not cache.is_private(place.path) or not cache.is_private(path):
         return None
     try:
         with open(path, encoding="utf-8") as file:
@@ -248,7 +315,12 @@ def _answer(content: Any) -> Answer:
 
 def _direnvs(content: Any) -> tuple[Direnv, ...]:
     return tuple(
-        Direnv(str(identifier), _conditions(conditions), _conditions(prompting), int(names))
+        Direnv(
+            str(identifier),
+            _conditions(conditions),
+            _conditions(prompting),
+            tuple(map(str, names)),
+        )
         for identifier, conditions, prompting, names in content
     )
 

@@ -34,8 +34,9 @@ class Condition(NamedTuple):
             ``value``, or nothing is known of that), ``exists``, ``file`` (a regular file that can
             be read), ``runs`` (a file that can be executed); ``is`` (an exported
             variable with that value), ``like`` (the same, with :data:`nixpy.inputs.MASK` for any
-            text), ``unset`` (not exported), ``filled`` (not empty), ``names`` (so many variables
-            begin with ``name``); ``before`` (the time, in seconds since the epoch).
+            text), ``unset`` (not exported), ``filled`` (not empty), ``names`` (the variables
+            that begin with ``name`` are those of ``value``); ``before`` (the time, in seconds since
+            the epoch).
         name: an absolute path, a variable, or how variables begin.
         value: what it is compared with.
     """

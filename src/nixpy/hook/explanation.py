@@ -27,7 +27,10 @@ _IN_BASH = f"""
 ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 404)) || exit {TOO_OLD}
 [[ $1/1 -ot $1/2 && $1/2 -nt $1/1 ]] || exit {NOT_EXACT}
 """
-_IN_ZSH = f"[[ $1/1 -ot $1/2 && $1/2 -nt $1/1 ]] || exit {NOT_EXACT}"
+_IN_ZSH = f"""
+zmodload -F zsh/stat b:zstat && zstat -g -F %S.%9. -A times +mtime -- $1/1 $1/2 &&
+[[ "$times" == "01.000000001 01.000000002" ]] || exit {NOT_EXACT}
+"""
 _IN_FISH = f"""
 test $argv[1]/1 -ot $argv[1]/2 2>/dev/null
 and test $argv[1]/2 -nt $argv[1]/1 2>/dev/null

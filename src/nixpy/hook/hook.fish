@@ -6,10 +6,15 @@
 set -g _nixpy_command nixpy
 set -g _nixpy_root /
 set -g _nixpy_direnv_path direnv
-set -g _nixpy_answers ''
+set -g _nixpy_exact $_nixpy_root/@exact
+set -g _nixpy_refs $_nixpy_root/@refs
 set -g _nixpy_always ''
-set -g _nixpy_place ''
 set -g _nixpy_tried ''
+# Each directory, and how the functions' names end that know it.
+set -g _nixpy_functions
+# A directory, and those above it.
+set -g _nixpy_below
+set -g _nixpy_above
 
 function _nixpy_direnv
     return 1
@@ -23,53 +28,80 @@ end
 function _nixpy_known
     # A directory that is gone or was moved is direnv's affair.
     test . -ef "$PWD"; or return 1
-    set -l own (count (string match 'DIRENV_*' -- (set -nx)))
+    set -l dir $PWD
+    set -l asks direnv
+    set -l about
     if set -q DIRENV_FILE[1]
         set -qx DIRENV_FILE DIRENV_DIR DIRENV_DIFF DIRENV_WATCHES; or return 1
-        set own (math $own - 4)
     end
-    set -l dir (string replace -r '/$' '' -- $PWD)
-    while test -n "$dir"; and not test -e $dir/.envrc
-        set dir (string replace -r '/[^/]*$' '' -- $dir)
+    # A substitution costs as much as looking at thirty files.
+    if not test -e $PWD/.envrc -a $PWD != /
+        if test "x$_nixpy_below" != "x$PWD"
+            set -g _nixpy_below $PWD
+            set -g _nixpy_above
+            while test -n "$dir" -a "$dir" != /
+                set -ga _nixpy_above $dir
+                set dir (string replace -r '/[^/]*$' '' -- $dir)
+            end
+        end
+        set dir
+        for one in $_nixpy_above
+            test -e $one/.envrc; and set dir $one; and break
+        end
     end
-    if test -z "$dir"
+    if not set -q dir[1]
         test -e /.envrc; and return 1
         if not set -q DIRENV_FILE[1]
-            _nixpy_is prompt $own
+            set asks prompt
+        else
+            set about leave
+            for one in $_nixpy_functions
+                test "x$one/.envrc" = "x$DIRENV_FILE"; and set dir $one; and break
+            end
+            set -q dir[1]; or set dir (string replace -r '/[^/]*$' '' -- $DIRENV_FILE)
+        end
+    else if not test -f $dir/.envrc -a -r $dir/.envrc
+        return 1
+    else if test "x$DIRENV_FILE" = x$dir/.envrc
+        set asks prompt
+        set about watched
+    else
+        set about enter
+    end
+
+    # Is direnv one that is known, as far as a prompt, or an evaluation, depends on it?
+    if not _nixpy_$asks $_nixpy_refs/direnv "$DIRENV_FILE"
+        _nixpy_source $_nixpy_root/@direnv; or return 1
+        _nixpy_$asks $_nixpy_refs/direnv "$DIRENV_FILE"; or return 1
+    end
+    set -q about[1]; or return 0
+    _nixpy_holds $about $dir; or _nixpy_learn $about $dir
+end
+
+# Usage: _nixpy_holds watched|enter|leave DIRECTORY
+#
+# Fails unless one of the answers that this shell has read holds.
+function _nixpy_holds
+    set -l is_this
+    for one in $_nixpy_functions
+        if set -q is_this[1]
+            _nixpy_{$argv[1]}_$one $_nixpy_refs/$one
             return
         end
-        _nixpy_is direnv $own; or return 1
-        _nixpy_replay leave (string replace -r '/[^/]*$' '' -- $DIRENV_FILE)
-        return
+        test "x$one" = "x$argv[2]"; and set is_this yes
     end
-    test -f $dir/.envrc -a -r $dir/.envrc; or return 1
-    if test "$DIRENV_FILE" = $dir/.envrc
-        _nixpy_is prompt $own; and _nixpy_replay watched $dir
-    else
-        _nixpy_is direnv $own; and _nixpy_replay enter $dir
-    end
+    return 1
 end
 
-# Usage: _nixpy_is prompt|direnv OWN
+# Usage: _nixpy_learn watched|enter|leave DIRECTORY
 #
-# Fails unless direnv is one that is known, as far as a prompt, or an evaluation, depends on it.
-function _nixpy_is
-    _nixpy_$argv[1] $_nixpy_root/@direnv/refs $argv[2]; and return 0
-    _nixpy_source $_nixpy_root/@direnv; and _nixpy_$argv[1] $_nixpy_root/@direnv/refs $argv[2]
-end
-
-# Usage: _nixpy_replay watched|enter|leave DIRECTORY
-function _nixpy_replay
-    if test "$_nixpy_answers" = $argv[2]; and _nixpy_$argv[1] $_nixpy_place/refs
-        return 0
+# Reads what is kept once more: another shell may know more by now.
+function _nixpy_learn
+    if set -l at (contains -i -- $argv[2] $_nixpy_functions)
+        set -e _nixpy_functions[$at..(math $at + 1)]
     end
-    # Another shell may know more by now.
-    set -g _nixpy_answers ''
     set -g _nixpy_always ''
-    set -g _nixpy_place $_nixpy_root$argv[2]/@answers
-    _nixpy_source $_nixpy_place; or return 1
-    test "$_nixpy_answers" = $argv[2]; or return 1
-    _nixpy_$argv[1] $_nixpy_place/refs
+    _nixpy_source $_nixpy_root$argv[2]/@answers; and _nixpy_holds $argv
 end
 
 # Usage: _nixpy_source PLACE
@@ -78,7 +110,7 @@ end
 # written to is not that old, and is not sourced.
 function _nixpy_source
     test -O $argv[1]; and test -O $argv[1]/fish; or return 1
-    test $argv[1]/fish -ot $_nixpy_root/@exact/1; or return 1
+    test $argv[1]/fish -ot $_nixpy_exact/1; or return 1
     source $argv[1]/fish 2>/dev/null
 end
 
@@ -105,14 +137,14 @@ function _nixpy_record
         $_nixpy_command hook record fish $_nixpy_root $_nixpy_direnv_path </dev/null >/dev/null 2>&1
         or set -g _nixpy_tried off
     end
-    set -g _nixpy_answers ''
 end
 
 # direnv's functions stay what they are but for its call of itself.
 function _nixpy_wrap
-    set -l exact $_nixpy_root/@exact
     # It takes a fish that compares nanoseconds.
-    test $exact/1 -ot $exact/2 2>/dev/null; and test $exact/2 -nt $exact/1 2>/dev/null; or return
+    test $_nixpy_exact/1 -ot $_nixpy_exact/2 2>/dev/null
+    and test $_nixpy_exact/2 -nt $_nixpy_exact/1 2>/dev/null
+    or return
     for name in __direnv_export_eval __direnv_export_eval_2
         functions -q $name; or continue
         set -l text (functions --no-details $name | string collect)

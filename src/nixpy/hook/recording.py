@@ -52,6 +52,7 @@ from nixpy.stamp import DAY, NANOSECONDS, TICK, settles_at
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from nixpy.hook.answers import Place
     from nixpy.hook.reading import Reading, Reason
     from nixpy.inputs import Input
     from nixpy.process import Runner
@@ -127,7 +128,7 @@ class Recorder:
                 self._keep_loaded(direnv, loaded, before)
             elif before:
                 self._keep_leaving(direnv, before, directory)
-        except _NotKnownError:
+        except (_NotKnownError, BlockingIOError):
             pass
 
     @property
@@ -138,7 +139,7 @@ class Recorder:
         now = self._direnv_now()
         place = direnv_place(self.root)
         known = read_direnvs(place)
-        if known[:1] != (now,) or not os.path.exists(f"{place}/{self.shell}"):
+        if known[:1] != (now,) or not os.path.exists(f"{place.path}/{self.shell}"):
             known = with_direnv(known, now)
             write_place(
                 place, self._top, known, lambda shell: render_direnvs(shell, known), self.shell
@@ -164,7 +165,7 @@ class Recorder:
             *lasting(_settled([one for one in configuration.files if one not in places])),
         )
         parts = (os.fsencode(part) for one in conditions for part in one)
-        return Direnv(digest(*parts), conditions, prompting, len(own))
+        return Direnv(digest(*parts), conditions, prompting, tuple(sorted(own)))
 
     def _keep_loaded(self, direnv: Direnv, loaded: str, before: str) -> None:
         directory = os.path.dirname(loaded)
@@ -189,12 +190,12 @@ class Recorder:
         place = answers_place(self.root, left)
         self._write(place, left, read_answers(place).with_leaving(answer))
 
-    def _write(self, place: str, directory: str, answers: Answers) -> None:
+    def _write(self, place: Place, directory: str, answers: Answers) -> None:
         write_place(
             place,
             self._top,
             answers,
-            lambda shell: render_answers(shell, directory, answers),
+            lambda shell: render_answers(shell, directory, place.name, answers),
             self.shell,
         )
 
@@ -386,7 +387,7 @@ def _conditions_of_input(one: Input, environ: Mapping[str, str]) -> Iterator[Con
         yield observed_condition(one.name, environ)
     elif one.kind == "variables":
         names = [name for name in environ if name.startswith(one.name) and is_name(name)]
-        yield Condition("names", one.name, str(len(names)))
+        yield Condition("names", one.name, " ".join(sorted(names)))
     elif one.kind == "root":
         yield Condition("exists", one.name)
     elif observe(one, {}) != one:

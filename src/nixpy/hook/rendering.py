@@ -7,22 +7,27 @@ an answer changes is not among them.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from collections import defaultdict
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from nixpy.hook.conditions import Condition
-from nixpy.inputs import MASK
+from nixpy.inputs import MASK, digest
 from nixpy.shells import bash, fish, zsh
-from nixpy.stamp import BATCH
+from nixpy.stamp import BATCH, NANOSECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from nixpy.hook.answers import Answer, Answers, Direnv
+    from nixpy.hook.conditions import Condition
 
 __all__ = ["render_answers", "render_direnvs"]
+
+T = TypeVar("T")
 
 STATE = ("DIRENV_DIFF", "DIRENV_DIR", "DIRENV_FILE", "DIRENV_WATCHES")
 """The variables by which direnv knows what is loaded."""
@@ -30,50 +35,54 @@ STATE = ("DIRENV_DIFF", "DIRENV_DIR", "DIRENV_FILE", "DIRENV_WATCHES")
 FEWEST = 3
 """Files that are absent in one directory, for which it is looked at first."""
 
+LONG = 60
+"""Characters from which on a value is looked up and not compared."""
 
-def render_answers(shell: str, directory: str, answers: Answers) -> str:
+SHORT = 16
+"""Hexadecimal digits that stand for a long value."""
+
+
+def render_answers(shell: str, directory: str, end: str, answers: Answers) -> str:
     """Return what the hook of ``shell`` sources where ``directory`` is entered, left or stayed in.
 
-    It defines ``_nixpy_watched``, ``_nixpy_enter`` and ``_nixpy_leave``, each of which takes the
-    directory of reference files, and in the end sets ``_nixpy_answers`` to ``directory``.
+    It defines ``_nixpy_watched_…``, ``_nixpy_enter_…`` and ``_nixpy_leave_…``, each of which takes
+    the directory of reference files, and in the end notes that their names ``end`` so.
     """
     dialect = _DIALECTS[shell]
     lines = [dialect.assignment("_nixpy_always", "always" if answers.always else "")]
-    names = {"watched": len(answers.watched), "enter": len(answers.entering)}
-    names["leave"] = len(answers.leaving)
-    for number, watched in enumerate(answers.watched):
-        loaded = Condition("is", "DIRENV_WATCHES", watched.watches)
-        body = dialect.conditions((loaded, *watched.conditions))
-        lines += dialect.function(f"_nixpy_watched_{number}", body)
-    for kind, those in (("enter", answers.entering), ("leave", answers.leaving)):
-        for number, answer in enumerate(those):
-            lines += dialect.function(f"_nixpy_{kind}_{number}", dialect.answer(answer))
-    for kind, count in names.items():
-        lines += dialect.choice(f"_nixpy_{kind}", count)
-    lines.append(dialect.assignment("_nixpy_answers", directory))
+    lines += dialect.values([one.watches for one in answers.watched])
+    lines += dialect.values(_compared(*answers.entering, *answers.leaving))
+    watched = (
+        [*dialect.watches_are(one.watches), *dialect.conditions(one.conditions)]
+        for one in answers.watched
+    )
+    lines += dialect.choice(f"_nixpy_watched_{end}", watched)
+    lines += dialect.choice(f"_nixpy_enter_{end}", map(dialect.answer, answers.entering))
+    lines += dialect.choice(f"_nixpy_leave_{end}", map(dialect.answer, answers.leaving))
+    lines += dialect.note(directory, end)
     return "\n".join(lines) + "\n"
 
 
 def render_direnvs(shell: str, direnvs: Sequence[Direnv]) -> str:
     """Return what tells whether direnv is one that is known.
 
-    It defines ``_nixpy_direnv``, which takes the directory of reference files and the number of
-    variables ``DIRENV_…`` but for those of :data:`STATE`, and sets ``_nixpy_direnv_is`` to the
-    identifier; and ``_nixpy_prompt``, which takes the same where nothing is to be evaluated.
+    It defines ``_nixpy_direnv``, which takes the directory of reference files and what is loaded,
+    and sets ``_nixpy_direnv_is`` to the identifier; and ``_nixpy_prompt``, which takes the same
+    where nothing is to be evaluated.
     """
     dialect = _DIALECTS[shell]
-    lines: list[str] = []
-    for number, one in enumerate(direnvs):
-        body = [
-            dialect.second_is(one.names),
+    evaluating = (
+        [
+            *dialect.names_are(one.names),
             *dialect.conditions(one.conditions),
             dialect.assignment("_nixpy_direnv_is", one.identifier),
         ]
-        lines += dialect.function(f"_nixpy_direnv_{number}", body)
-        body = [dialect.second_is(one.names), *dialect.conditions(one.prompting)]
-        lines += dialect.function(f"_nixpy_prompt_{number}", body)
-    for kind in ("direnv", "prompt"):
-        lines += dialect.choice(f"_nixpy_{kind}", len(direnvs))
+        for one in direnvs
+    )
+    idle = ([*dialect.names_are(one.names), *dialect.conditions(one.prompting)] for one in direnvs)
+    lines = dialect.values(_compared(*direnvs))
+    lines += dialect.choice("_nixpy_direnv", evaluating)
+    lines += dialect.choice("_nixpy_prompt", idle)
     return "\n".join(lines) + "\n"
 
 
@@ -85,16 +94,40 @@ class Dialect(ABC):
         """Return the command that sets a variable of the shell's own."""
 
     @abstractmethod
-    def function(self, name: str, body: Sequence[str]) -> list[str]:
+    def note(self, directory: str, end: str) -> list[str]:
+        """Return the commands by which the hook finds the functions for a directory."""
+
+    def values(self, values: Iterable[str]) -> list[str]:  # noqa: ARG002
+        """Return the commands that are needed for variables to be compared with ``values``."""
+        return []
+
+    @abstractmethod
+    def function(self, name: str, body: Iterable[str]) -> list[str]:
         """Return the definition of a function that ends with success."""
 
     @abstractmethod
-    def choice(self, name: str, count: int) -> list[str]:
-        """Return the definition of a function that is the first of ``count`` that succeeds."""
+    def first(self, name: str, others: Sequence[str]) -> list[str]:
+        """Return the definition of a function that is the first of others that succeeds."""
+
+    def choice(self, name: str, bodies: Iterable[Sequence[str]]) -> list[str]:
+        """Return the definition of a function that does the first of ``bodies`` that succeeds."""
+        those = list(bodies)
+        if len(those) == 1:  # A call costs as much as looking at two files.
+            return self.function(name, those[0])
+        names = [f"{name}_{number}" for number in range(len(those))]
+        each = (self.function(one, body) for one, body in zip(names, those, strict=True))
+        return [*itertools.chain.from_iterable(each), *self.first(name, names)]
 
     @abstractmethod
-    def second_is(self, number: int) -> str:
-        """Return the command that returns from a function where its second argument is another."""
+    def names_are(self, names: Sequence[str]) -> list[str]:
+        """Return what returns from a function where other variables begin with ``DIRENV_``.
+
+        Its second argument is empty where none of :data:`STATE` is to be among them.
+        """
+
+    @abstractmethod
+    def watches_are(self, value: str) -> list[str]:
+        """Return what returns from a function where ``DIRENV_WATCHES``, exported, is another."""
 
     @abstractmethod
     def conditions(self, conditions: Sequence[Condition]) -> list[str]:
@@ -110,89 +143,115 @@ class _Bash(Dialect):
         return f"{name}={self.quote(value)}"
 
     def quote(self, value: str) -> str:
-        return bash.quote(value)
+        # Each character of a word costs, and so do quotes.
+        return value if _PLAIN.fullmatch(value) else bash.quote(value)
 
-    def function(self, name: str, body: Sequence[str]) -> list[str]:
-        return [f"{name}() {{", *body, "return 0", "}"]
-
-    def choice(self, name: str, count: int) -> list[str]:
-        those = [f'{name}_{number} "$@"' for number in range(count)]
-        return [f"{name}() {{", " || ".join((*those, "return 1")), "}"]
-
-    def second_is(self, number: int) -> str:
-        return f"(($2 == {number})) || return 1"
-
-    def conditions(self, conditions: Sequence[Condition]) -> list[str]:
-        variables: list[str] = []
-        files: list[str] = []
-        absent: list[Condition] = []
-        commands: list[str] = []
-        for one in conditions:
-            if one.kind == "names":
-                commands += self.number_of_names(one)
-            elif one.kind == "before":
-                commands += self.before(one)
-            elif one.kind == "absent":
-                absent.append(one)
-            else:
-                (variables if one.kind in _OF_VARIABLES else files).append(self.operand(one))
-        # What looks at no file comes first: most answers that do not hold fail there.
-        operands = [*variables, *self.references(conditions), *files, *self.absences(absent)]
-        batches = (operands[at : at + BATCH] for at in range(0, len(operands), BATCH))
-        return [*(f"[[ {' && '.join(batch)} ]] || return 1" for batch in batches), *commands]
-
-    def references(self, conditions: Sequence[Condition]) -> list[str]:
-        # Of two files that are not there, neither is newer or older.
-        times = sorted({one.value for one in conditions if one.kind == "time"})
-        return [f'-e "$1"/{mtime}' for mtime in times]
-
-    def absences(self, absent: Sequence[Condition]) -> Iterator[str]:
-        for directory, mtime, paths in _by_directory(absent):
-            each = " && ".join(f"! -e {self.quote(path)}" for path in paths)
-            if mtime:
-                same = self.same_time(self.quote(directory), mtime)
-                yield f'( -e "$1"/{mtime} && {same} || {each} )'
-            else:
-                yield each
-
-    def operand(self, one: Condition) -> str:
-        name, value = one.name, one.value
-        if one.kind == "is":
-            return f"{self.is_exported(name)} && ${name} == {self.quote(value)}"
-        if one.kind == "like":
-            pattern = "*".join(self.quote(part) if part else "" for part in value.split(MASK))
-            return f"{self.is_exported(name)} && ${name} == {pattern}"
-        if one.kind == "unset":
-            return self.is_not_exported(name)
-        if one.kind == "filled":
-            return f"{self.is_exported(name)} && -n ${name}"
-        path = self.quote(name)
-        if one.kind == "time":
-            return self.same_time(path, value)
-        if one.kind == "target":
-            return f"{path} -ef {self.quote(value)}"
-        if one.kind == "file":
-            return f"-f {path} && -r {path}"
-        return f"{_TESTS[one.kind]} {path}"
-
-    def same_time(self, path: str, mtime: str) -> str:
-        # A file that is not there is older than a reference that is there.
-        return f'! {path} -nt "$1"/{mtime} && ! {path} -ot "$1"/{mtime}'
-
-    def is_exported(self, name: str) -> str:
-        return f"-n ${{{name}+x}} && ${{{name}@a}} == *x*"
-
-    def is_not_exported(self, name: str) -> str:
-        return f"( -z ${{{name}+x}} || ${{{name}@a}} != *x* )"
-
-    def number_of_names(self, one: Condition) -> list[str]:
+    def note(self, directory: str, end: str) -> list[str]:
         return [
-            f'_nixpy_names=("${{!{one.name}@}}")',
-            f"((${{#_nixpy_names[@]}} == {one.value})) || return 1",
+            self.assignment("_nixpy_value", directory),
+            f'_nixpy_functions["=$_nixpy_value"]={end}',
+            "unset -v _nixpy_value",
         ]
 
-    def before(self, one: Condition) -> list[str]:
-        return ["printf -v _nixpy_now '%(%s)T' -1", f"((_nixpy_now < {one.value})) || return 1"]
+    def function(self, name: str, body: Iterable[str]) -> list[str]:
+        return [f"{name}() {{", *body, "return 0", "}"]
+
+    def first(self, name: str, others: Sequence[str]) -> list[str]:
+        those = (f'{other} "$@"' for other in others)
+        return [f"{name}() {{", " || ".join((*those, "return 1")), "}"]
+
+    def values(self, values: Iterable[str]) -> list[str]:
+        those = sorted(filter(_is_long, {*values}))
+        return [f"_nixpy_values[={value}]={_short(value)}" for value in those]
+
+    def names_are(self, names: Sequence[str]) -> list[str]:
+        idle, loaded = (self.names_with("DIRENV_", those) for those in (names, (*names, *STATE)))
+        return [f"[[ -n $2 && {loaded} || -z $2 && {idle} ]] || return 1"]
+
+    def watches_are(self, value: str) -> list[str]:
+        return [*_returning([self.is_value("DIRENV_WATCHES", value)])]
+
+    def conditions(self, conditions: Sequence[Condition]) -> list[str]:
+        by = _by_kind(conditions)
+        # What looks at no file comes first: most answers that do not hold fail there.
+        operands = [
+            *self.exported([one.name for kind in _WITH_VALUES for one in by[kind]]),
+            *(self.has_value(*one) for kind in _WITH_VALUES for one in by[kind]),
+            *self.not_exported([one.name for one in by["unset"]]),
+            *(self.file(*one) for kind in _OF_FILES for one in by[kind]),
+        ]
+        return [
+            *_returning(operands),
+            *self.times(by["time"], _by_directory(by["absent"])),
+            *_returning([self.names_with(one.name, one.value.split()) for one in by["names"]]),
+            *(command for one in by["before"] for command in self.before(one.value)),
+        ]
+
+    def has_value(self, kind: str, name: str, value: str) -> str:
+        if kind == "filled":
+            return f"-n ${name}"
+        if kind == "like":
+            parts = value.split(MASK)
+            return f"${name} == {'*'.join(self.quote(part) if part else '' for part in parts)}"
+        return self.is_value(name, value)
+
+    def is_value(self, name: str, value: str) -> str:
+        if _is_long(value):
+            # A fraction of what it costs to compare the two.
+            return f"${{_nixpy_values[=${name}]-}} == {_short(value)}"
+        return f"${name} == {self.quote(value)}"
+
+    def file(self, kind: str, name: str, value: str) -> str:
+        path = self.quote(name)
+        if kind == "target":
+            return f"{path} -ef {self.quote(value)}"
+        if kind == "file":
+            return f"-f {path} && -r {path}"
+        return f"{_TESTS[kind]} {path}"
+
+    def times(self, times: Sequence[Condition], absent: Sequence[_Absent]) -> Iterator[str]:
+        """Yield what returns where a file has another time, or one is not absent."""
+        # Of two files that are not there neither is newer or older. The references are there as
+        # long as nothing was removed from their directory.
+        if len(times) >= FEWEST:
+            yield "[[ -e $1 && $1 -ot $_nixpy_exact/1 ]] || return 1"
+        else:
+            yield from _returning([f"-e {self.quote(one.name)}" for one in times])
+        yield from _returning([self.has_time(self.quote(one.name), one.value) for one in times])
+        for directory, mtime, paths in absent:
+            each = self.are_absent(paths)
+            if mtime:
+                # Where there is no directory there are no files, either.
+                each = f"{self.has_time(self.quote(directory), mtime)} || {each}"
+            yield f"[[ {each} ]] || return 1"
+
+    def has_time(self, path: str, mtime: str) -> str:
+        # A file that is not there is older than a reference that is there.
+        return f"! {path} -nt $1/{mtime} && ! {path} -ot $1/{mtime}"
+
+    def are_absent(self, paths: Sequence[str]) -> str:
+        return " && ".join(f"! -e {self.quote(path)}" for path in paths)
+
+    def exported(self, names: Sequence[str]) -> Iterator[str]:
+        # An expansion costs less than a test. Attributes are letters.
+        if names:
+            yield f"{''.join(f'${{{name}+x}}' for name in names)} == {'x' * len(names)}"
+            attributes = ",".join(f"${{{name}@a}}" for name in names)
+            yield f"{attributes} == {','.join(['*x*'] * len(names))}"
+
+    def not_exported(self, names: Sequence[str]) -> Iterator[str]:
+        # Nearly always none of them is set at all.
+        if names:
+            each = " && ".join(f"( -z ${{{name}+x}} || ${{{name}@a}} != *x* )" for name in names)
+            yield f"( -z {''.join(f'${{{name}+x}}' for name in names)} || {each} )"
+
+    def names_with(self, start: str, names: Sequence[str]) -> str:
+        # The separator is the first character of IFS, which may be none.
+        pattern = "?(?)".join(sorted(names)) or "''"
+        return f"${{!{start}*}} == {pattern}"
+
+    def before(self, value: str) -> list[str]:
+        return ["printf -v _nixpy_now '%(%s)T' -1", f"((_nixpy_now < {value})) || return 1"]
 
     def answer(self, answer: Answer) -> list[str]:
         quote = self.quote
@@ -222,91 +281,152 @@ class _Zsh(_Bash):
     def quote(self, value: str) -> str:
         return zsh.quote(value)
 
-    def same_time(self, path: str, mtime: str) -> str:
-        # What is not there is neither newer nor older.
-        return f"-e {path} && {super().same_time(path, mtime)}"
+    def note(self, directory: str, end: str) -> list[str]:
+        return [f"_nixpy_functions+=({self.quote(directory)} {end})"]
 
-    def is_exported(self, name: str) -> str:
-        return f"${{(t){name}}} == *export*"
+    def values(self, values: Iterable[str]) -> list[str]:  # noqa: ARG002
+        return []
 
-    def is_not_exported(self, name: str) -> str:
-        return f"${{(t){name}}} != *export*"
+    def names_are(self, names: Sequence[str]) -> list[str]:
+        idle, loaded = (self.names_with("DIRENV_", those) for those in (names, (*names, *STATE)))
+        return [f"[[ -n $2 && {loaded} || -z $2 && {idle} ]] || return 1"]
 
-    def number_of_names(self, one: Condition) -> list[str]:
-        count = f"${{#${{(@k)parameters[(I){one.name}*]}}}}"
-        return [f"(( {count} == {one.value} )) || return 1"]
+    def is_value(self, name: str, value: str) -> str:
+        return f"${name} == {self.quote(value)}"
 
-    def before(self, one: Condition) -> list[str]:
-        return [f"(( EPOCHSECONDS < {one.value} )) || return 1"]
+    def times(self, times: Sequence[Condition], absent: Sequence[_Absent]) -> Iterator[str]:
+        # One command looks at all of them, once each.
+        directories = [(directory, mtime) for directory, mtime, _ in absent if mtime]
+        paths = [*(one.name for one in times), *(directory for directory, _ in directories)]
+        if paths:
+            those = " ".join(map(self.quote, paths))
+            look = f"zstat -g -F {_ZSH_TIME} -A _nixpy_times +mtime"
+            yield f"{look} -- {those} 2>/dev/null || return 1"
+        if times:
+            expected = " ".join(_zsh_time(one.value) for one in times)
+            found = f"${{(j: :)_nixpy_times[1,{len(times)}]}}"
+            yield f'[[ "{found}" == "{expected}" ]] || return 1'
+        at = len(times)
+        for _, mtime, those_absent in absent:
+            each = self.are_absent(those_absent)
+            if mtime:
+                at += 1
+                each = f"$_nixpy_times[{at}] == {_zsh_time(mtime)} || {each}"
+            yield f"[[ {each} ]] || return 1"
+
+    def exported(self, names: Sequence[str]) -> Iterator[str]:
+        for name in names:
+            yield f"${{(t){name}}} == *export*"
+
+    def not_exported(self, names: Sequence[str]) -> Iterator[str]:
+        for name in names:
+            yield f"${{(t){name}}} != *export*"
+
+    def names_with(self, start: str, names: Sequence[str]) -> str:
+        return f"${{#${{(@k)parameters[(I){start}*]}}}} -eq {len(names)}"
+
+    def before(self, value: str) -> list[str]:
+        return [f"(( EPOCHSECONDS < {value} )) || return 1"]
 
 
 class _Fish(Dialect):
     def assignment(self, name: str, value: str) -> str:
         return f"set -g {name} {fish.quote(value)}"
 
-    def function(self, name: str, body: Sequence[str]) -> list[str]:
+    def note(self, directory: str, end: str) -> list[str]:
+        return [f"set -ga _nixpy_functions {fish.quote(directory)} {end}"]
+
+    def function(self, name: str, body: Iterable[str]) -> list[str]:
         return [f"function {name}", *body, "return 0", "end"]
 
-    def choice(self, name: str, count: int) -> list[str]:
-        those = (f"{name}_{number} $argv; and return 0" for number in range(count))
+    def first(self, name: str, others: Sequence[str]) -> list[str]:
+        those = (f"{other} $argv; and return 0" for other in others)
         return [f"function {name}", *those, "return 1", "end"]
 
-    def second_is(self, number: int) -> str:
-        return f"test $argv[2] -eq {number}; or return 1"
+    def names_are(self, names: Sequence[str]) -> list[str]:
+        return [
+            'if test -n "$argv[2]"',
+            f"{self._others('DIRENV_', (*names, *STATE))}; and return 1",
+            f"else; {self._others('DIRENV_', names)}; and return 1",
+            "end",
+        ]
+
+    def _others(self, start: str, names: Sequence[str]) -> str:
+        """Return what succeeds where more exported variables begin so (a substitution is slow)."""
+        known = "|".join(re.escape(name.removeprefix(start)) for name in names)
+        return (
+            f"set -nx | string match -qr '^{start}(?!(?:{known})$)'"
+            if names
+            else f"set -nx | string match -q '{start}*'"
+        )
+
+    def watches_are(self, value: str) -> list[str]:
+        return [f"test {self._value('is', 'DIRENV_WATCHES', value)}; or return 1"]
 
     def conditions(self, conditions: Sequence[Condition]) -> list[str]:
-        # What is not there is neither newer nor older.
-        times = sorted({one.value for one in conditions if one.kind == "time"})
-        absent = [one for one in conditions if one.kind == "absent"]
-        others = [one for one in conditions if one.kind not in {"time", "absent"}]
+        by = _by_kind(conditions)
+        exported = [one.name for kind in _WITH_VALUES for one in by[kind]]
+        exported += [name for one in by["names"] for name in one.value.split()]
         tests = [
-            *(test for one in others for test in self._tests(one)),
-            *(f"test -e $argv[1]/{mtime}" for mtime in times),
-            *(test for one in conditions if one.kind == "time" for test in self._tests(one)),
-            *self._absences(absent),
+            *(self._all_exported(some) for some in _batches(exported)),
+            *(self._none_exported([one.name for one in some]) for some in _batches(by["unset"])),
+            *self._together(self._value(*one) for kind in ("is", "filled") for one in by[kind]),
+            *(self._like(one) for one in by["like"]),
+            *self._together(self._file(*one) for kind in _OF_FILES for one in by[kind]),
+            *self._times(by["time"], by["absent"]),
+            *self._absences(by["absent"]),
+            *(f"not {self._others(one.name, one.value.split())}" for one in by["names"]),
+            # The time since that of the reference files' directory, which is the epoch.
+            *(f"test (path mtime -R -- $argv[1]) -lt {one.value}" for one in by["before"]),
         ]
         return [f"{test}; or return 1" for test in tests]
 
+    def _together(self, tests: Iterable[str]) -> Iterator[str]:
+        """Yield commands: what a command costs is more than what a test does."""
+        for some in _batches(list(tests)):
+            yield f"test {' -a '.join(some)}"
+
+    def _all_exported(self, names: Sequence[str]) -> str:
+        return f"set -qx {' '.join(names)}"
+
+    def _none_exported(self, names: Sequence[str]) -> str:
+        # Its status is how many are not.
+        return f"begin; set -qx {' '.join(names)}; test $status -eq {len(names)}; end"
+
+    def _value(self, kind: str, name: str, value: str) -> str:
+        if kind == "filled":
+            return f'-n "${name}"'
+        # Behind a letter nothing is an operator.
+        return f'"x${name}" = {fish.quote("x" + value)}'
+
+    def _like(self, one: Condition) -> str:
+        return f'string match -rq -- {fish.quote(_pattern(one.value))} "${one.name}"'
+
+    def _file(self, kind: str, name: str, value: str) -> str:
+        path = fish.quote(name)
+        if kind == "target":
+            return f"{path} -ef {fish.quote(value)}"
+        if kind == "file":
+            return f"-f {path} -a -r {path}"
+        return f"{_TESTS[kind]} {path}"
+
+    def _times(self, times: Sequence[Condition], absent: Sequence[Condition]) -> Iterator[str]:
+        # What is not there is neither newer nor older. The references are there as long as nothing
+        # was removed from their directory.
+        if times or any(one.value for one in absent):
+            yield "test -e $argv[1] -a $argv[1] -ot $_nixpy_exact/1"
+        yield from self._together(self._time(fish.quote(one.name), one.value) for one in times)
+
+    def _time(self, path: str, mtime: str) -> str:
+        reference = f"$argv[1]/{mtime}"
+        return f"-e {path} -a ! {path} -nt {reference} -a ! {path} -ot {reference}"
+
     def _absences(self, absent: Sequence[Condition]) -> Iterator[str]:
         for directory, mtime, paths in _by_directory(absent):
-            each = "; and ".join(f"not test -e {fish.quote(path)}" for path in paths)
+            each = f"test {' -a '.join(f'! -e {fish.quote(path)}' for path in paths)}"
             if mtime:
-                same = self._tests(Condition("time", directory, mtime))
-                quick = "; and ".join((f"test -e $argv[1]/{mtime}", *same))
-                yield f"begin; {quick}; end; or begin; {each}; end"
-            else:
-                yield f"begin; {each}; end"
-
-    def _tests(self, one: Condition) -> Iterator[str]:
-        name, value = one.name, one.value
-        path = fish.quote(name)
-        if one.kind == "is":
-            yield f"set -qx {name}"
-            yield f'test "${name}" = {fish.quote(value)}'
-        elif one.kind == "like":
-            yield f"set -qx {name}"
-            yield f'string match -rq -- {fish.quote(_pattern(value))} "${name}"'
-        elif one.kind == "unset":
-            yield f"not set -qx {name}"
-        elif one.kind == "filled":
-            yield f"set -qx {name}"
-            yield f'test -n "${name}"'
-        elif one.kind == "names":
-            yield f"test (count (string match -- '{name}*' (set -nx))) -eq {value}"
-        elif one.kind == "before":
-            # The time since that of the answers, which is the epoch.
-            yield f"test (path mtime -R -- $_nixpy_place/fish) -lt {value}"
-        elif one.kind == "time":
-            yield f"test -e {path}"
-            yield f"not test {path} -nt $argv[1]/{value}"
-            yield f"not test {path} -ot $argv[1]/{value}"
-        elif one.kind == "target":
-            yield f"test {path} -ef {fish.quote(value)}"
-        elif one.kind == "file":
-            yield f"test -f {path}"
-            yield f"test -r {path}"
-        else:
-            yield f"test {_TESTS[one.kind]} {path}"
+                each = f"begin; test {self._time(fish.quote(directory), mtime)}; or {each}; end"
+            yield each
 
     def answer(self, answer: Answer) -> list[str]:
         lines = [
@@ -324,17 +444,74 @@ class _Fish(Dialect):
         return lines
 
 
-_OF_VARIABLES = frozenset({"is", "like", "unset", "filled"})
+_WITH_VALUES = ("is", "like", "filled")
+_OF_FILES = ("exists", "file", "runs", "target")
 _TESTS = {"exists": "-e", "runs": "-x"}
 
+_PLAIN = re.compile(r"[A-Za-z0-9_/.,:%@+-]+", re.ASCII)
+_KEY = re.compile(r"[A-Za-z0-9_/.,:%@+=-]+", re.ASCII)
 
-def _by_directory(absent: Sequence[Condition]) -> Iterator[tuple[str, str, list[str]]]:
-    """Yield absent files by their directories, with the time of those that have some of them."""
-    groups: dict[tuple[str, str], list[str]] = {}
+_ZSH_TIME = "%Y%m%d%H%M%S.%9."
+"""How zsh is to write a modification time, in UTC: ``%s`` goes through the local time zone."""
+
+
+def _zsh_time(mtime: str) -> str:
+    seconds, nanoseconds = divmod(int(mtime), NANOSECONDS)
+    moment = datetime.fromtimestamp(seconds, timezone.utc)
+    return f"{moment:%Y%m%d%H%M%S}.{nanoseconds:09d}"
+
+
+def _is_long(value: str) -> bool:
+    """Whether a value is worth a table, in which it can stand without quotes."""
+    return len(value) >= LONG and _KEY.fullmatch(value) is not None
+
+
+def _short(value: str) -> str:
+    """Return what a long value stands for in the table."""
+    return digest(value.encode())[:SHORT]
+
+
+def _compared(*those: Answer | Direnv) -> Iterator[str]:
+    """Yield the values that variables are compared with."""
+    return (one.value for each in those for one in each.conditions if one.kind == "is")
+
+
+def _by_kind(conditions: Sequence[Condition]) -> defaultdict[str, list[Condition]]:
+    found: defaultdict[str, list[Condition]] = defaultdict(list)
+    for one in conditions:
+        found[one.kind].append(one)
+    return found
+
+
+def _batches(those: Sequence[T]) -> Iterator[Sequence[T]]:
+    return (those[at : at + BATCH] for at in range(0, len(those), BATCH))
+
+
+def _returning(operands: Sequence[str]) -> Iterator[str]:
+    """Yield the commands that return from a function where one of ``operands`` is false."""
+    for some in _batches(operands):
+        yield f"[[ {' && '.join(some)} ]] || return 1"
+
+
+class _Absent(NamedTuple):
+    """Files that are absent in a directory.
+
+    ``mtime`` is its modification time where it is looked at first, because there are many of them.
+    """
+
+    directory: str
+    mtime: str
+    paths: list[str]
+
+
+def _by_directory(absent: Sequence[Condition]) -> list[_Absent]:
+    groups: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for one in absent:
-        groups.setdefault((os.path.dirname(one.name), one.value), []).append(one.name)
-    for (directory, mtime), paths in groups.items():
-        yield directory, mtime if len(paths) >= FEWEST else "", paths
+        groups[os.path.dirname(one.name), one.value].append(one.name)
+    return [
+        _Absent(directory, mtime if len(paths) >= FEWEST else "", paths)
+        for (directory, mtime), paths in groups.items()
+    ]
 
 
 _SPECIAL = re.compile(r"[!-/:-@\[-^`{-~]")

@@ -41,6 +41,7 @@ PIECES = (
 )  # fmt: skip
 VALUES = st.one_of(
     st.sampled_from(["", "a", "A", "-n", "!", "(", "*", "\n", "a\n"]),
+    st.sampled_from(["/usr/local/bin:" * 5, "/usr/local/bin:" * 6, "=" * 80, "a b" * 30]),
     st.lists(st.sampled_from(PIECES), max_size=8).map(b"".join).map(os.fsdecode),
 )
 
@@ -71,10 +72,11 @@ class Case(NamedTuple):
         kind, name, value = self.condition
         those = {one.name: one for one in self.variables}
         if kind == "names":
-            counted = [one for one in those if one.startswith(name)]
+            found = {one for one in those if one.startswith(name)}
             if shell == "fish":
-                counted = [one for one in counted if those[one].is_exported]
-            return len(counted) == int(value)
+                found = {one for one in found if those[one].is_exported}
+            # What they are is known from other conditions.
+            return len(found) == len(value.split()) if shell == "zsh" else found == {*value.split()}
         has = those[name].value if name in those and those[name].is_exported else None
         if kind == "unset":
             return has is None
@@ -109,7 +111,8 @@ def _cases() -> st.SearchStrategy[Case]:
         value = draw(st.sampled_from([*present, *present, draw(VALUES)]))
         kind = draw(st.sampled_from(["is", "is", "like", "like", "unset", "filled", "names"]))
         if kind == "names":
-            return Case(those, Condition(kind, PREFIX, str(draw(st.integers(0, 2)))))
+            names = draw(st.lists(st.sampled_from([f"{PREFIX}A", f"{PREFIX}B"]), unique=True))
+            return Case(those, Condition(kind, PREFIX, " ".join(sorted(names))))
         if kind == "like":
             start = draw(st.integers(0, len(value)))
             end = draw(st.integers(start, len(value)))
@@ -133,6 +136,24 @@ class Shell(NamedTuple):
 
     @property
     def start(self) -> str:
+        return {
+            "bash": "declare -A _nixpy_functions=() _nixpy_values=()\n_nixpy_exact=./exact\n",
+            "zsh": "zmodload zsh/datetime zsh/parameter\nzmodload -F zsh/stat b:zstat\n"
+            "typeset -gA _nixpy_functions=()\ntypeset -ga _nixpy_times=()\n",
+            "fish": "set -g _nixpy_exact ./exact\nset -g _nixpy_functions\n",
+        }[self.name] + self._functions
+
+    @property
+    def print_known(self) -> str:
+        """The command that prints what the hook finds about a directory."""
+        return {
+            "bash": 'printf "%s" "${_nixpy_functions["=$directory"]}"',
+            "zsh": 'printf "%s" "${_nixpy_functions[$directory]}"',
+            "fish": 'contains -- $directory $_nixpy_functions; and printf %s $_nixpy_functions[2]',
+        }[self.name]
+
+    @property
+    def _functions(self) -> str:
         if self.name == "fish":
             return "function load; source $argv[1]; end\nfunction call; $argv; end\n" + self.options
         local = "emulate -L zsh\n" if self.name == "zsh" else ""
@@ -178,6 +199,16 @@ class Shell(NamedTuple):
         )
 
 
+def make_references(folder: Path, *mtimes: int) -> None:
+    """Write reference files, and what tells that none of them was removed."""
+    for name, time_of in (("exact/1", 1_000_000_001), *((f"refs/{one}", one) for one in mtimes)):
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+        os.utime(path, ns=(time_of, time_of))
+    os.utime(folder / "refs", ns=(0, 0))
+
+
 SHELLS = {
     "bash": Shell("bash"),
     "bash, strict": Shell("bash", "set -fu; shopt -s extglob failglob nullglob; IFS=$'a:\\n'\n"),
@@ -201,13 +232,13 @@ def test_a_condition_about_variables_holds_exactly_when_it_should(key: str, tmp_
     @settings(max_examples=12, deadline=None, phases=[Phase.generate], suppress_health_check=SLOW)
     @given(st.lists(_cases(), min_size=60, max_size=80))
     def check(cases: list[Case]) -> None:
-        direnvs = [Direnv(str(at), (case.condition,), (), 0) for at, case in enumerate(cases)]
+        direnvs = [Direnv(str(at), (case.condition,), (), ()) for at, case in enumerate(cases)]
         text = render_direnvs(shell.name, direnvs)
         (tmp_path / "rendered").write_bytes(os.fsencode(text))
         lines = ["load ./rendered"]
         for at, case in enumerate(cases):
             lines += map(shell.set, case.variables)
-            lines.append(shell.result(f"call _nixpy_direnv_{at} ./refs 0"))
+            lines.append(shell.result(f"call _nixpy_direnv_{at} ./refs ''"))
             lines += (shell.unset(one.name) for one in case.variables)
         done = shell.run(lines, tmp_path)
         assert done.stderr == b""
@@ -233,10 +264,7 @@ def test_a_condition_about_files_holds_exactly_when_it_should(
 ) -> None:
     shell = SHELLS[key]
     folder = tmp_path / "files"
-    refs = tmp_path / "refs"
-    place = tmp_path / "place"
-    for one in (folder, refs, place):
-        one.mkdir()
+    folder.mkdir()
     path = str(folder / name)
     for suffix, mtime in (("", MTIME), (" newer", MTIME + 1), (" older", MTIME - 1)):
         Path(path + suffix).write_text("")
@@ -246,11 +274,7 @@ def test_a_condition_about_files_holds_exactly_when_it_should(
     os.mkdir(path + " directory")
     Path(path + " program").write_text("")
     os.chmod(path + " program", 0o755)
-    for mtime in (MTIME, MTIME + 1):
-        (refs / str(mtime)).write_text("")
-        os.utime(refs / str(mtime), ns=(mtime, mtime))
-    (place / "fish").write_text("")
-    os.utime(place / "fish", (0, 0))
+    make_references(tmp_path, MTIME, MTIME + 1)
     now = int(time.time())
     cases = [
         (Condition("time", path, str(MTIME)), True),
@@ -261,7 +285,6 @@ def test_a_condition_about_files_holds_exactly_when_it_should(
         (Condition("time", path + " gone", str(MTIME)), False),
         (Condition("time", path + " broken", str(MTIME)), False),
         (Condition("time", path, "5"), False),
-        (Condition("time", path + " gone", "5"), False),
         (Condition("target", path + " link", path), True),
         (Condition("target", path + " newer", path), False),
         (Condition("target", path + " gone", path), False),
@@ -292,17 +315,47 @@ def test_a_condition_about_files_holds_exactly_when_it_should(
         *((*others * 40, one, *others * 20) for one, _ in cases),
     ]
     expected = [is_so for _, is_so in cases] * 3
-    text = render_direnvs(shell.name, [Direnv("x", those, (), 0) for those in conditions])
+    text = render_direnvs(shell.name, [Direnv("x", those, (), ()) for those in conditions])
     (tmp_path / "rendered").write_bytes(os.fsencode(text))
-    set_place = Variable("_nixpy_place", str(place), is_exported=False)
-    load = "zmodload zsh/datetime\n" if shell.name == "zsh" else ""
-    lines = [f"{load}load ./rendered", shell.set(set_place)]
-    lines += [shell.result(f"call _nixpy_direnv_{at} ./refs 0") for at in range(len(conditions))]
+    lines = ["load ./rendered"]
+    lines += [shell.result(f"call _nixpy_direnv_{at} ./refs ''") for at in range(len(conditions))]
     done = shell.run(lines, tmp_path)
     assert done.stderr == b""
     got = [one == "1" for one in done.stdout.decode()]
     assert [pair for pair, a, b in zip(cases * 3, got, expected, strict=True) if a is not b] == []
-    assert {*os.listdir(tmp_path)} - {"fish"} == {"files", "place", "refs", "rendered", "script"}
+    assert {*os.listdir(tmp_path)} - {"fish"} == {
+        "exact",
+        "files",
+        "refs",
+        "rendered",
+        "script",
+    }
+
+
+@pytest.mark.parametrize("key", SHELLS)
+@pytest.mark.parametrize("gone", ["one file", "all files"])
+def test_without_a_reference_file_a_file_that_is_gone_has_no_time(
+    key: str, gone: str, tmp_path: Path
+) -> None:
+    shell = SHELLS[key]
+    mtimes = range(1, 6)
+    make_references(tmp_path, *mtimes)
+    for mtime in mtimes:
+        (tmp_path / f"file-{mtime}").touch()
+        os.utime(tmp_path / f"file-{mtime}", ns=(mtime, mtime))
+    those = [Condition("time", str(tmp_path / f"file-{mtime}"), str(mtime)) for mtime in mtimes]
+    direnvs = [Direnv("x", tuple(those[:count]), (), ()) for count in mtimes]
+    (tmp_path / "rendered").write_bytes(os.fsencode(render_direnvs(shell.name, direnvs)))
+    each = [shell.result(f"call _nixpy_direnv_{at} ./refs ''") for at in range(len(direnvs))]
+    assert shell.run(["load ./rendered", *each], tmp_path).stdout == b"1" * len(direnvs)
+    if gone == "all files":
+        shutil.rmtree(tmp_path / "refs")
+        os.unlink(tmp_path / "file-1")
+    else:
+        for name in ("refs/1", "file-1"):
+            os.unlink(tmp_path / name)
+    done = shell.run(["load ./rendered", *each], tmp_path)
+    assert (done.stdout, done.stderr) == (b"0" * len(direnvs), b"")
 
 
 @pytest.mark.parametrize("key", SHELLS)
@@ -310,10 +363,7 @@ def test_what_is_absent_is_not_looked_for_while_its_directory_has_its_time(
     key: str, tmp_path: Path
 ) -> None:
     shell = SHELLS[key]
-    (tmp_path / "refs").mkdir()
-    for mtime in (MTIME, MTIME + 1):
-        (tmp_path / f"refs/{mtime}").write_text("")
-        os.utime(tmp_path / f"refs/{mtime}", ns=(mtime, mtime))
+    make_references(tmp_path, MTIME, MTIME + 1)
     for name in ("empty", "full"):
         (tmp_path / name).mkdir()
     (tmp_path / "full/two").write_text("")
@@ -335,16 +385,18 @@ def test_what_is_absent_is_not_looked_for_while_its_directory_has_its_time(
             "x",
             tuple(Condition("absent", f"{tmp_path}/{name}/{file}", mtime) for file in FILES),
             (),
-            0,
+            (),
         )
         for name, mtime, _ in cases
     ]
     (tmp_path / "rendered").write_bytes(os.fsencode(render_direnvs(shell.name, direnvs)))
     lines = ["load ./rendered"]
-    lines += [shell.result(f"call _nixpy_direnv_{at} ./refs 0") for at in range(len(cases))]
+    lines += [shell.result(f"call _nixpy_direnv_{at} ./refs ''") for at in range(len(cases))]
     done = shell.run(lines, tmp_path)
     assert done.stderr == b""
-    assert [one == "1" for one in done.stdout.decode()] == [is_so for _, _, is_so in cases]
+    # To zsh a directory that is gone is one that has changed.
+    expected = [is_so and not (shell.name == "zsh" and one == "gone") for one, _, is_so in cases]
+    assert [one == "1" for one in done.stdout.decode()] == expected
 
 
 FILES = ("one", "two", "three")
@@ -377,14 +429,14 @@ def test_an_answer_arrives_byte_for_byte(key: str, kind: str, tmp_path: Path) ->
             answer = Answer("identifier", (), tuple(changes), str(said))
             wrong = answer._replace(direnv="another", said="wrong")
             answers = Answers(**{f"{kind}ing".replace("leaveing", "leaving"): (wrong, answer)})  # type: ignore[arg-type]
-            text = render_answers(shell.name, HOSTILE, answers)
+            text = render_answers(shell.name, HOSTILE, "end", answers)
             (tmp_path / f"rendered-{at}").write_bytes(os.fsencode(text))
             present = {name: value for name, value in before if value is not None}
             lines += [
                 shell.set(Variable("_nixpy_direnv_is", "identifier", is_exported=False)),
                 *(shell.set(Variable(*one, is_exported=True)) for one in present.items()),
                 f"load ./rendered-{at}",
-                f"call _nixpy_{kind} ./refs",
+                f"call _nixpy_{kind}_end ./refs",
                 f"{env} -0",
                 "printf END",
                 *map(
@@ -419,7 +471,7 @@ def test_the_first_answer_that_holds_is_the_one_and_none_does_nothing(
         entering=(answer("one", "a"), answer("two", "b"), answer("three", "b")),
         watched=(Watched("w", ()), Watched("x", (Condition("exists", str(tmp_path)),))),
     )
-    (tmp_path / "rendered").write_text(render_answers(shell.name, "/a", answers))
+    (tmp_path / "rendered").write_text(render_answers(shell.name, HOSTILE, "end", answers))
 
     def state(value: str) -> str:
         return shell.set(Variable("OTHER_1", value, is_exported=True))
@@ -427,15 +479,17 @@ def test_the_first_answer_that_holds_is_the_one_and_none_does_nothing(
     lines = [
         shell.set(Variable("_nixpy_direnv_is", "d", is_exported=False)),
         "load ./rendered",
-        *(state("b"), shell.result("call _nixpy_enter ./refs"), 'printf "%s" "$VALUE"'),
-        *(state("c"), shell.result("call _nixpy_enter ./refs"), 'printf "%s" "$VALUE"'),
-        *(state("a"), shell.result("call _nixpy_enter ./refs"), 'printf "%s" "$VALUE"'),
-        shell.result("call _nixpy_leave ./refs"),
+        *(state("b"), shell.result("call _nixpy_enter_end ./refs"), 'printf "%s" "$VALUE"'),
+        *(state("c"), shell.result("call _nixpy_enter_end ./refs"), 'printf "%s" "$VALUE"'),
+        *(state("a"), shell.result("call _nixpy_enter_end ./refs"), 'printf "%s" "$VALUE"'),
+        shell.result("call _nixpy_leave_end ./refs"),
         shell.set(Variable("DIRENV_WATCHES", "x", is_exported=True)),
-        shell.result("call _nixpy_watched ./refs"),
+        shell.result("call _nixpy_watched_end ./refs"),
         shell.set(Variable("DIRENV_WATCHES", "y", is_exported=True)),
-        shell.result("call _nixpy_watched ./refs"),
-        'printf "%s" "$_nixpy_answers"',
+        shell.result("call _nixpy_watched_end ./refs"),
+        shell.set(Variable("directory", HOSTILE, is_exported=False)),
+        shell.print_known,
     ]
     done = shell.run(lines, tmp_path)
-    assert (done.stdout, done.stderr) == (b"1two0two1one010/a", b"")
+    assert (done.stdout, done.stderr) == (b"1two0two1one010end", b"")
+    assert not (tmp_path / "ran").exists()

@@ -96,7 +96,7 @@ def _in_cache(top: str) -> Iterator[str]:
             return
         yield path
         yield from (f"{path}/{name}" for name in files)
-        directories[:] = [name for name in directories if name != "refs"]
+        directories[:] = [name for name in directories if name not in {"refs", "@refs"}]
 
 
 @check(
