@@ -18,6 +18,23 @@ if TYPE_CHECKING:
 
 PROMPT = "__nixpy_prompt__ "
 
+PREPARED = {
+    "bash": f"PS1='{PROMPT}'\nPS2=\nbind 'set enable-bracketed-paste off'\n",
+    "zsh": f"PS1='{PROMPT}'\nunsetopt zle prompt_sp prompt_cr\n",
+    "fish": f"set -g fish_greeting\nfunction fish_prompt; printf '%s' '{PROMPT}'; end\n"
+    "function fish_title; end\nfunction fish_mode_prompt; end\n",
+}
+"""What the startup file of a shell has, so that a program can tell its prompt."""
+
+DIRENV = {
+    "bash": 'eval "$(direnv hook bash)"\n',
+    "zsh": 'eval "$(direnv hook zsh)"\n',
+    "fish": "direnv hook fish | source\n",
+}
+"""direnv's own line."""
+
+INTERACTIVE = {"bash": ("--noprofile", "-i"), "zsh": ("-i",), "fish": ("-i",)}
+
 
 @dataclass
 class World:
@@ -148,17 +165,23 @@ class Entered:
 
 
 class Shell:
-    """A real interactive shell with direnv's hook, on a terminal of its own.
+    """A real interactive shell on a terminal of its own.
 
-    ``under`` is a command that runs it, such as ``strace``.
+    ``under`` is a command that runs it, such as ``strace``. ``startup`` is what its startup file
+    has behind direnv's line; ``None``: the file is there already.
     """
 
-    def __init__(self, kind: str, world: World, under: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, kind: str, world: World, under: tuple[str, ...] = (), startup: str | None = ""
+    ) -> None:
+        if shutil.which(kind) is None:
+            pytest.skip(f"{kind} is not installed")
         self.kind = kind
         self.world = world
         self._dump = world.home / f"{kind}-environment"
-        command, arguments = _STARTS[kind](world)
-        argv = [*under, command, *arguments]
+        if startup is not None:
+            startup_file(world, kind).write_text(PREPARED[kind] + DIRENV[kind] + startup)
+        argv = [*under, kind, *INTERACTIVE[kind]]
         self.process = pexpect.spawn(
             argv[0],
             argv[1:],
@@ -208,37 +231,14 @@ def _quoted(text: str, kind: str) -> str:
     return "'" + text.replace("'", "'\\''") + "'"
 
 
-def _bash(world: World) -> tuple[str, list[str]]:
-    rc = world.home / "bashrc"
-    rc.write_text(
-        f"PS1='{PROMPT}'\nPS2=\nbind 'set enable-bracketed-paste off'\n"
-        'eval "$(direnv hook bash)"\n'
-    )
-    return "bash", ["--noprofile", "--rcfile", str(rc), "-i"]
-
-
-def _zsh(world: World) -> tuple[str, list[str]]:
-    (world.home / ".zshrc").write_text(
-        f"PS1='{PROMPT}'\nunsetopt zle prompt_sp prompt_cr\neval \"$(direnv hook zsh)\"\n"
-    )
-    return "zsh", ["-i"]
-
-
-def _fish(world: World) -> tuple[str, list[str]]:
-    config = Path(world.environ["XDG_CONFIG_HOME"]) / "fish"
-    config.mkdir(parents=True, exist_ok=True)
-    (config / "config.fish").write_text(
-        f"set -g fish_greeting\nfunction fish_prompt; printf '%s' '{PROMPT}'; end\n"
-        "function fish_title; end\nfunction fish_mode_prompt; end\ndirenv hook fish | source\n"
-    )
-    return "fish", ["-i"]
-
-
-_STARTS: dict[str, Callable[[World], tuple[str, list[str]]]] = {
-    "bash": _bash,
-    "zsh": _zsh,
-    "fish": _fish,
-}
+def startup_file(world: World, kind: str) -> Path:
+    """Return where the startup file of a shell is."""
+    if kind == "fish":
+        path = Path(world.environ["XDG_CONFIG_HOME"]) / "fish/config.fish"
+    else:
+        path = world.home / f".{kind}rc"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 @pytest.fixture
@@ -264,8 +264,6 @@ def shell_of(world: World) -> Iterator[Callable[[str], Shell]]:
     started: list[Shell] = []
 
     def start(kind: str) -> Shell:
-        if shutil.which(kind) is None:
-            pytest.skip(f"{kind} is not installed")
         started.append(Shell(kind, world))
         return started[-1]
 

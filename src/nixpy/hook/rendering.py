@@ -95,7 +95,10 @@ class Dialect(ABC):
 
     @abstractmethod
     def note(self, directory: str, end: str) -> list[str]:
-        """Return the commands by which the hook finds the functions for a directory."""
+        """Return the commands by which the hook finds the functions for a directory.
+
+        Cut off anywhere they do nothing.
+        """
 
     def values(self, values: Iterable[str]) -> list[str]:  # noqa: ARG002
         """Return the commands that are needed for variables to be compared with ``values``."""
@@ -149,7 +152,7 @@ class _Bash(Dialect):
     def note(self, directory: str, end: str) -> list[str]:
         return [
             self.assignment("_nixpy_value", directory),
-            f'_nixpy_functions["=$_nixpy_value"]={end}',
+            f"_nixpy_functions[\"=$_nixpy_value\"]='{end}'",
             "unset -v _nixpy_value",
         ]
 
@@ -282,7 +285,7 @@ class _Zsh(_Bash):
         return zsh.quote(value)
 
     def note(self, directory: str, end: str) -> list[str]:
-        return [f"_nixpy_functions+=({self.quote(directory)} {end})"]
+        return [f"_nixpy_functions+=({self.quote(directory)} '{end}')"]
 
     def values(self, values: Iterable[str]) -> list[str]:  # noqa: ARG002
         return []
@@ -334,7 +337,7 @@ class _Fish(Dialect):
         return f"set -g {name} {fish.quote(value)}"
 
     def note(self, directory: str, end: str) -> list[str]:
-        return [f"set -ga _nixpy_functions {fish.quote(directory)} {end}"]
+        return [f"set -ga _nixpy_functions {fish.quote(directory)} '{end}'"]
 
     def function(self, name: str, body: Iterable[str]) -> list[str]:
         return [f"function {name}", *body, "return 0", "end"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,8 +10,10 @@ import pytest
 from ..conftest import Shell, World
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Protocol
+
+    from .hooked import PlainShell
 
     class Start(Protocol):
         """What the fixture ``start`` is."""
@@ -25,7 +26,7 @@ HOOK = {
     "zsh": 'eval "$(nixpy hook zsh)"',
     "fish": "nixpy hook fish | source",
 }
-
+"""nixpy's line."""
 
 COUNTED = {
     "bash": (
@@ -74,12 +75,26 @@ def start(world: World) -> Iterator[Start]:
     started: list[Shell] = []
 
     def start(kind: str, under: tuple[str, ...] = ()) -> Shell:
-        if shutil.which(kind) is None:
-            pytest.skip(f"{kind} is not installed")
         shell = Shell(kind, world, under)
         shell.process.delaybeforesend = None
         started.append(shell)
         return shell
+
+    yield start
+    for shell in started:
+        shell.close()
+
+
+@pytest.fixture
+def start_noted(world: World) -> Iterator[Callable[..., PlainShell]]:
+    """Starts shells in which one can see when direnv is asked, with nixpy's hook or without."""
+    from .hooked import HookedShell, PlainShell
+
+    started: list[PlainShell] = []
+
+    def start(kind: str, under: tuple[str, ...] = (), *, hooked: bool = True) -> PlainShell:
+        started.append((HookedShell if hooked else PlainShell)(kind, world, under))
+        return started[-1]
 
     yield start
     for shell in started:

@@ -6,14 +6,12 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pexpect
 import pytest
 
-from ..conftest import _STARTS, PROMPT, Shell, World
+from ..conftest import Shell, World
+from .conftest import HOOK
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from ..conftest import Project
 
 SHELLS = ("bash", "zsh", "fish")
@@ -27,15 +25,10 @@ ONE_OF_SHELLS = (
 IGNORED = {"_", "SHLVL", "OLDPWD", "NOTES"}
 """What shells count and note by themselves, and where their calls are noted."""
 
-_LINES = {
-    "bash": 'eval "$(nixpy hook bash)"\n',
-    "zsh": 'eval "$(nixpy hook zsh)"\n',
-    "fish": "nixpy hook fish | source\n",
-}
 _EMPTIED = {
-    "bash": "_nixpy_answers= _nixpy_tried=",
-    "zsh": "_nixpy_answers= _nixpy_tried=",
-    "fish": "set -g _nixpy_answers ''; set -g _nixpy_tried ''",
+    "bash": "_nixpy_functions=() _nixpy_tried=",
+    "zsh": "_nixpy_functions=() _nixpy_tried=",
+    "fish": "set -g _nixpy_functions; set -g _nixpy_tried ''",
 }
 
 
@@ -44,9 +37,7 @@ class PlainShell(Shell):
 
     is_hooked = False
 
-    def __init__(self, kind: str, world: World, prefix: Sequence[str] = ()) -> None:
-        if shutil.which(kind) is None:
-            pytest.skip(f"{kind} is not installed")
+    def __init__(self, kind: str, world: World, under: tuple[str, ...] = ()) -> None:
         self.direnv = world.home / "bin/noted-direnv"
         self._log = world.home / f"direnv-calls-{kind}-{self.is_hooked}"
         if not self.direnv.exists():
@@ -65,26 +56,8 @@ class PlainShell(Shell):
         hook.chmod(0o755)
         path = f"{shadow}:{world.environ['PATH']}"
         environ = {**world.environ, "PATH": path, "NOTES": str(self._log)}
-        world = World(environ, world.home, world.directory)
-        self.kind = kind
-        self.world = world
-        self._dump = world.home / f"{kind}-environment"
-        command, arguments = _STARTS[kind](world)
-        if self.is_hooked:
-            with _startup_file(kind, world).open("a") as file:
-                file.write(_LINES[kind])
-        self.process = pexpect.spawn(
-            prefix[0] if prefix else command,
-            [*prefix[1:], command, *arguments] if prefix else arguments,
-            env=world.environ,
-            cwd=str(world.directory),
-            encoding="utf-8",
-            codec_errors="surrogateescape",
-            echo=False,
-            timeout=60,
-            dimensions=(50, 200),
-        )
-        self.process.expect_exact(PROMPT)
+        noted = World(environ, world.home, world.directory)
+        super().__init__(kind, noted, under, HOOK[kind] if self.is_hooked else "")
         self.asked()
 
     def asked(self) -> int:
@@ -125,11 +98,3 @@ class HookedShell(PlainShell):
     def place(self, project: Project) -> Path:
         """Return where the answers about a project lie."""
         return Path(f"{project.world.cache}/hook/1{project.path}/@answers")
-
-
-def _startup_file(kind: str, world: World) -> Path:
-    return {
-        "bash": world.home / "bashrc",
-        "zsh": world.home / ".zshrc",
-        "fish": Path(world.environ["XDG_CONFIG_HOME"]) / "fish/config.fish",
-    }[kind]

@@ -22,19 +22,6 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def start(world: World) -> Iterator[Callable[..., PlainShell]]:
-    started: list[PlainShell] = []
-
-    def start(kind: str, *, hooked: bool = True) -> PlainShell:
-        started.append((HookedShell if hooked else PlainShell)(kind, world))
-        return started[-1]
-
-    yield start
-    for shell in started:
-        shell.close()
-
-
-@pytest.fixture
 def mounted(world: World) -> Iterator[Callable[[str], None]]:
     """Mounts a file system of its own over the cache, and mounts it again with other options."""
     world.cache.mkdir(parents=True, exist_ok=True)
@@ -100,13 +87,13 @@ def others_can_write(world: World, project: Project) -> None:
     [("bash", in_the_way), ("fish", in_the_way), ("bash", others_can_write)],
 )
 def test_a_recorder_that_cannot_write_is_called_once(
-    start: Callable[..., HookedShell],
+    start_noted: Callable[..., HookedShell],
     world: World,
     kind: str,
     obstacle: Callable[[World, Project], None],
 ) -> None:
     project = world.project(envrc="export A=1\n")
-    plain, hooked = start(kind, hooked=False), start(kind)
+    plain, hooked = start_noted(kind, hooked=False), start_noted(kind)
     obstacle(world, project)
     notes = call_nixpy_by(hooked, f'exec {shutil.which("nixpy", path=world.environ["PATH"])} "$@"')
     check_plain(plain, hooked, project)
@@ -115,11 +102,11 @@ def test_a_recorder_that_cannot_write_is_called_once(
 
 @pytest.mark.parametrize("kind", ONE_OF_SHELLS)
 def test_a_cache_that_becomes_read_only_is_one_that_is_not_written(
-    start: Callable[..., HookedShell], world: World, kind: str, mounted: Callable[[str], None]
+    start_noted: Callable[..., HookedShell], world: World, kind: str, mounted: Callable[[str], None]
 ) -> None:
     mounted("size=4m")
     known, unknown = (world.project(name, "export A=1\n") for name in ("known", "unknown"))
-    plain, hooked = start(kind, hooked=False), start(kind)
+    plain, hooked = start_noted(kind, hooked=False), start_noted(kind)
     hooked.warm(known)
     mounted("ro")
     notes = call_nixpy_by(hooked, f'exec {shutil.which("nixpy", path=world.environ["PATH"])} "$@"')
@@ -135,11 +122,11 @@ def test_a_cache_that_becomes_read_only_is_one_that_is_not_written(
 
 @pytest.mark.parametrize("kind", ONE_OF_SHELLS)
 def test_a_full_disk_leaves_what_was_known(
-    start: Callable[..., HookedShell], world: World, kind: str, mounted: Callable[[str], None]
+    start_noted: Callable[..., HookedShell], world: World, kind: str, mounted: Callable[[str], None]
 ) -> None:
     mounted("size=1m")
     known, unknown = (world.project(name, "export A=1\n") for name in ("known", "unknown"))
-    plain, hooked = start(kind, hooked=False), start(kind)
+    plain, hooked = start_noted(kind, hooked=False), start_noted(kind)
     hooked.warm(known)
     with (world.cache / "filler").open("wb", buffering=0) as file:
         for size in (65536, 4096, 1):
@@ -157,7 +144,7 @@ def test_a_full_disk_leaves_what_was_known(
 
 @pytest.mark.parametrize("kind", ONE_OF_SHELLS)
 def test_a_cache_that_cannot_be_made_is_an_error_that_says_so(
-    world: World, kind: str, start: Callable[..., HookedShell]
+    world: World, kind: str, start_noted: Callable[..., HookedShell]
 ) -> None:
     project = world.project(envrc="export A=1\n")
     shutil.rmtree(world.cache, ignore_errors=True)
@@ -168,16 +155,16 @@ def test_a_cache_that_cannot_be_made_is_an_error_that_says_so(
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
     assert str(world.cache) in done.stderr
-    check_plain(start(kind, hooked=False), start(kind), project, 1)
+    check_plain(start_noted(kind, hooked=False), start_noted(kind), project, 1)
 
 
 @pytest.mark.parametrize("kind", ONE_OF_SHELLS)
 @pytest.mark.parametrize("text", ["kill -9 $$", "echo noise; echo noise >&2; exit 3"])
 def test_a_nixpy_that_fails_leaves_direnv_alone(
-    start: Callable[..., HookedShell], world: World, kind: str, text: str
+    start_noted: Callable[..., HookedShell], world: World, kind: str, text: str
 ) -> None:
     project = world.project(envrc="export A=1\n")
-    plain, hooked = start(kind, hooked=False), start(kind)
+    plain, hooked = start_noted(kind, hooked=False), start_noted(kind)
     notes = call_nixpy_by(hooked, text)
     check_plain(plain, hooked, project)
     assert notes.read_text() == "call\n"
@@ -186,10 +173,10 @@ def test_a_nixpy_that_fails_leaves_direnv_alone(
 
 @pytest.mark.parametrize("kind", ONE_OF_SHELLS)
 def test_a_nixpy_that_is_gone_leaves_direnv_alone(
-    start: Callable[..., HookedShell], world: World, kind: str
+    start_noted: Callable[..., HookedShell], world: World, kind: str
 ) -> None:
     project = world.project(envrc="export A=1\n")
-    plain, hooked = start(kind, hooked=False), start(kind)
+    plain, hooked = start_noted(kind, hooked=False), start_noted(kind)
     call_nixpy_by(hooked, "exit 0")
     (world.home / "noted-nixpy").unlink()
     check_plain(plain, hooked, project)
@@ -197,11 +184,11 @@ def test_a_nixpy_that_is_gone_leaves_direnv_alone(
 
 
 def kill_and_enter(
-    start: Callable[..., HookedShell], world: World, kind: str, seed: int, rounds: int
+    start_noted: Callable[..., HookedShell], world: World, kind: str, seed: int, rounds: int
 ) -> None:
     chance = random.Random(seed)
     project = world.project(envrc="export A=1\n")
-    plain, hooked = start(kind, hooked=False), start(kind)
+    plain, hooked = start_noted(kind, hooked=False), start_noted(kind)
     real = shutil.which("nixpy", path=world.environ["PATH"])
     delay = world.home / "delay"
     notes = call_nixpy_by(hooked, f'exec timeout -s KILL "$(cat {delay})" {real} "$@"')
@@ -228,26 +215,26 @@ def kill_and_enter(
 
 
 def test_after_kills_at_any_instant_the_next_entry_is_correct(
-    start: Callable[..., HookedShell], world: World
+    start_noted: Callable[..., HookedShell], world: World
 ) -> None:
-    kill_and_enter(start, world, "bash", seed=1, rounds=5)
+    kill_and_enter(start_noted, world, "bash", seed=1, rounds=5)
 
 
 @pytest.mark.campaign
 @pytest.mark.parametrize("seed", range(100, 104))
 @pytest.mark.parametrize("kind", SHELLS)
 def test_after_a_hundred_kills_each_next_entry_is_correct(
-    start: Callable[..., HookedShell], world: World, kind: str, seed: int
+    start_noted: Callable[..., HookedShell], world: World, kind: str, seed: int
 ) -> None:
-    kill_and_enter(start, world, kind, seed, rounds=30)
+    kill_and_enter(start_noted, world, kind, seed, rounds=30)
 
 
 @pytest.mark.parametrize("kind", ONE_OF_SHELLS)
 def test_an_interrupt_while_direnv_loads_is_as_without_the_hook(
-    start: Callable[..., HookedShell], world: World, kind: str
+    start_noted: Callable[..., HookedShell], world: World, kind: str
 ) -> None:
     project = world.project(envrc="# nixpy: pure\nexport A=1\n[[ ! -e slow ]] || sleep 30\n")
-    plain, hooked = start(kind, hooked=False), start(kind)
+    plain, hooked = start_noted(kind, hooked=False), start_noted(kind)
     hooked.warm(project)
     project.write("slow", "")
     project.write(".envrc", (project.path / ".envrc").read_text() + "\n")
@@ -268,10 +255,10 @@ def test_an_interrupt_while_direnv_loads_is_as_without_the_hook(
 
 @pytest.mark.parametrize("kind", ONE_OF_SHELLS)
 def test_an_interrupt_while_an_answer_is_recorded_loses_no_variable(
-    start: Callable[..., HookedShell], world: World, kind: str
+    start_noted: Callable[..., HookedShell], world: World, kind: str
 ) -> None:
     project = world.project(envrc="export A=1\n")
-    hooked = start(kind)
+    hooked = start_noted(kind)
     notes = call_nixpy_by(hooked, "exec sleep 2")
     hooked.process.sendline(f"cd {project.path}")
     deadline = time.monotonic() + 30

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import jsonschema
 import pexpect
 import pytest
 
-from ..conftest import PROMPT, Shell
+from ..conftest import DIRENV, PREPARED, Shell, startup_file
 from ..test_json import schema
 
 if TYPE_CHECKING:
@@ -19,27 +18,11 @@ if TYPE_CHECKING:
 
     from ..conftest import World
 
-STARTS = {
-    "bash": ["--noprofile", "-i"],
-    "zsh": ["-i"],
-    "fish": ["-i"],
-}
-PREPARED = {
-    "bash": f"PS1='{PROMPT}'\nPS2=\nbind 'set enable-bracketed-paste off'\n",
-    "zsh": f"PS1='{PROMPT}'\nunsetopt zle prompt_sp prompt_cr\n",
-    "fish": f"set -g fish_greeting\nfunction fish_prompt; printf '%s' '{PROMPT}'; end\n"
-    "function fish_title; end\nfunction fish_mode_prompt; end\n",
-}
-DIRENV = {
-    "bash": 'eval "$(direnv hook bash)"\n',
-    "zsh": 'eval "$(direnv hook zsh)"\n',
-    "fish": "direnv hook fish | source\n",
-}
+SHELLS = ("bash", "zsh", "fish")
 IS_HOOKED = {
-    "bash": "declare -F _nixpy_hook _nixpy_known >/dev/null && declare -f _direnv_hook "
-    "| command grep -q _nixpy_hook",
-    "zsh": "(( $+functions[_nixpy_hook] && $+functions[_nixpy_known] )) "
-    "&& [[ $functions[_direnv_hook] == *_nixpy_hook* ]]",
+    "bash": "declare -F _nixpy_known >/dev/null && declare -f _direnv_hook "
+    "| command grep -q _nixpy_known",
+    "zsh": "(( $+functions[_nixpy_known] )) && [[ $functions[_direnv_hook] == *_nixpy_known* ]]",
     "fish": "functions -q _nixpy_hook; and functions -q _nixpy_known; "
     "and functions __direnv_export_eval | string match -q '*_nixpy_hook*'",
 }
@@ -49,21 +32,7 @@ class Started(Shell):
     """A shell that reads the startup file of its user, as it is."""
 
     def __init__(self, kind: str, world: World) -> None:
-        self.kind = kind
-        self.world = world
-        self._dump = world.home / f"{kind}-environment"
-        self.process = pexpect.spawn(
-            kind,
-            STARTS[kind],
-            env=world.environ,
-            cwd=str(world.directory),
-            encoding="utf-8",
-            codec_errors="surrogateescape",
-            echo=False,
-            timeout=90,
-            dimensions=(50, 400),
-        )
-        self.process.expect_exact(PROMPT)
+        super().__init__(kind, world, startup=None)
 
     def says(self, condition: str) -> bool:
         """Whether a condition holds in the shell."""
@@ -72,23 +41,12 @@ class Started(Shell):
         return "it-does" in self.run(f"{condition}{joined} echo it''-does")
 
 
-def startup_file(world: World, shell: str) -> Path:
-    if shell == "fish":
-        path = Path(world.environ["XDG_CONFIG_HOME"]) / "fish/config.fish"
-    else:
-        path = world.home / f".{shell}rc"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
-
-
 @pytest.fixture
 def start(world: World) -> Iterator[Callable[[str], Started]]:
-    """Starts shells; one that is not installed skips the test."""
+    """Starts shells."""
     started: list[Started] = []
 
     def start(kind: str) -> Started:
-        if shutil.which(kind) is None:
-            pytest.skip(f"{kind} is not installed")
         started.append(Started(kind, world))
         return started[-1]
 
@@ -97,7 +55,7 @@ def start(world: World) -> Iterator[Callable[[str], Started]]:
         shell.close()
 
 
-@pytest.mark.parametrize("shell", STARTS)
+@pytest.mark.parametrize("shell", SHELLS)
 @pytest.mark.parametrize("line", ["before", "after", "nowhere"])
 def test_a_shell_is_hooked_wherever_the_line_of_direnv_stands(
     world: World, start: Callable[[str], Started], shell: str, line: str
@@ -123,7 +81,7 @@ def test_a_shell_is_hooked_wherever_the_line_of_direnv_stands(
     assert not bare.says(IS_HOOKED[shell])
 
 
-@pytest.mark.parametrize("shell", STARTS)
+@pytest.mark.parametrize("shell", SHELLS)
 def test_a_shell_starts_as_ever_once_nixpy_is_gone(
     world: World, start: Callable[[str], Started], shell: str
 ) -> None:
@@ -138,7 +96,7 @@ def test_a_shell_starts_as_ever_once_nixpy_is_gone(
     assert "status 0" in Started(shell, world).run(f'echo "status {status}"')
 
 
-@pytest.mark.parametrize("shell", STARTS)
+@pytest.mark.parametrize("shell", SHELLS)
 def test_an_absolute_nixpy_is_called_where_none_is_on_path(
     world: World, start: Callable[[str], Started], shell: str
 ) -> None:
@@ -155,10 +113,10 @@ def test_an_absolute_nixpy_is_called_where_none_is_on_path(
 def test_a_shell_that_is_not_for_a_person_starts_nothing(world: World) -> None:
     world.nixpy("setup", "--hook", "bash", "--yes")
     world.nixpy("setup", "--hook", "fish", "--yes")
-    script = '. "$HOME/.bashrc"; declare -F _nixpy_hook || echo none'
+    script = '. "$HOME/.bashrc"; declare -F _nixpy_known || echo none'
     assert world.run("bash", "--norc", "-c", script).stdout == "none\n"
     if shutil.which("fish"):
-        script = "functions -q _nixpy_hook; or echo none"
+        script = "functions -q _nixpy_known; or echo none"
         assert world.run("fish", "-c", script).stdout == "none\n"
 
 

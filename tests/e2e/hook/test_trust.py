@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .hooked import ONE_OF_SHELLS, SHELLS, HookedShell, PlainShell
+from .hooked import ONE_OF_SHELLS, SHELLS, HookedShell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -18,23 +18,10 @@ if TYPE_CHECKING:
     from ..conftest import Project, World
 
 
-@pytest.fixture
-def start(world: World) -> Iterator[Callable[..., PlainShell]]:
-    started: list[PlainShell] = []
-
-    def start(kind: str, *, hooked: bool = True, prefix: tuple[str, ...] = ()) -> PlainShell:
-        started.append((HookedShell if hooked else PlainShell)(kind, world, prefix))
-        return started[-1]
-
-    yield start
-    for shell in started:
-        shell.close()
-
-
 @pytest.fixture(params=ONE_OF_SHELLS)
-def shell(request: pytest.FixtureRequest, start: Callable[..., HookedShell]) -> HookedShell:
+def shell(request: pytest.FixtureRequest, start_noted: Callable[..., HookedShell]) -> HookedShell:
     """A shell with the hook."""
-    return start(request.param)
+    return start_noted(request.param)
 
 
 @pytest.fixture
@@ -206,7 +193,7 @@ DAMAGES = [
     ],
 )
 def test_what_somebody_else_could_have_written_is_not_evaluated(
-    start: Callable[..., HookedShell],
+    start_noted: Callable[..., HookedShell],
     project: Project,
     kind: str,
     name: str,
@@ -214,14 +201,14 @@ def test_what_somebody_else_could_have_written_is_not_evaluated(
 ) -> None:
     if damage in {give_away, give_the_directory_away} and os.geteuid() != 0:
         pytest.skip("only root can give a file away")
-    first = start(kind)
+    first = start_noted(kind)
     first.warm(project)
     first.close()
     place = first.place(project)
     if name == "direnv":
         place = project.world.cache / "hook/1/@direnv"
     damage(place / kind, f"touch {project.world.home}/ran\n".encode())
-    shell = start(kind)
+    shell = start_noted(kind)
     for _ in range(2):
         shell.cd(project.path)
         assert shell.variable("A") == "1"
@@ -256,7 +243,8 @@ def cut_off(shell: HookedShell, project: Project, world: World, name: str, *, st
     # Nothing is recorded meanwhile, which would mend it.
     shell.run({"fish": "set -g _nixpy_command false"}.get(shell.kind, "_nixpy_command=(false)"))
     broken = {"fish": "function _nixpy_direnv; return 1; end"}
-    for length in range(0, len(content) - 2, step):
+    end = len(content) - 2
+    for length in (*range(0, end, step), *range(end - 60, end, 5)):
         path.write_bytes(content[:length])
         os.utime(path, (0, 0))  # as damage by a disk would leave it
         shell.forget()
@@ -291,7 +279,7 @@ def open_to_all(tmp_path: Path) -> Iterator[Callable[[], None]]:
 # zsh reads no startup file for such a user.
 @pytest.mark.parametrize("kind", ["bash", "fish"])
 def test_another_user_with_the_same_home_does_not_evaluate_it(
-    start: Callable[..., HookedShell],
+    start_noted: Callable[..., HookedShell],
     project: Project,
     world: World,
     kind: str,
@@ -299,7 +287,7 @@ def test_another_user_with_the_same_home_does_not_evaluate_it(
 ) -> None:
     if os.geteuid() != 0 or shutil.which("setpriv") is None:
         pytest.skip("only root can become somebody else, by setpriv")
-    first = start(kind)
+    first = start_noted(kind)
     first.warm(project)
     first.close()
     for path in (first.place(project) / kind, world.cache / "hook/1/@direnv" / kind):
@@ -308,7 +296,7 @@ def test_another_user_with_the_same_home_does_not_evaluate_it(
     (world.home / f"direnv-calls-{kind}-True").touch()
     open_to_all()
     as_nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
-    shell = start(kind, prefix=as_nobody)
+    shell = start_noted(kind, as_nobody)
     assert "65534" in shell.run("id -u")
     shell.cd(project.path)
     assert shell.run('echo "<$A>"').count("<1>") == 1
@@ -366,10 +354,10 @@ export D='*?[a]{b,c} ~ !! !$ &' E='' F='-n' G='é 😀' H=' two  spaces ' HERE=$
 
 @pytest.mark.parametrize("kind", SHELLS)
 def test_hostile_names_and_values_run_nothing_and_arrive_exactly(
-    start: Callable[..., HookedShell], world: World, kind: str
+    start_noted: Callable[..., HookedShell], world: World, kind: str
 ) -> None:
-    plain = start(kind, hooked=False)
-    hooked = start(kind)
+    plain = start_noted(kind, hooked=False)
+    hooked = start_noted(kind)
     for name in HOSTILE_NAMES:
         if kind == "fish" and b"\n" in name:
             continue  # direnv's own hook for fish does not know such a directory

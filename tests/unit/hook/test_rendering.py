@@ -149,7 +149,7 @@ class Shell(NamedTuple):
         return {
             "bash": 'printf "%s" "${_nixpy_functions["=$directory"]}"',
             "zsh": 'printf "%s" "${_nixpy_functions[$directory]}"',
-            "fish": 'contains -- $directory $_nixpy_functions; and printf %s $_nixpy_functions[2]',
+            "fish": "contains -- $directory $_nixpy_functions; and printf %s $_nixpy_functions[2]",
         }[self.name]
 
     @property
