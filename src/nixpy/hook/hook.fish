@@ -29,6 +29,7 @@ function _nixpy_known
     # A directory that is gone or was moved is direnv's affair.
     test . -ef "$PWD"; or return 1
     set -l dir $PWD
+    set -l one
     set -l asks direnv
     set -l about
     if set -q DIRENV_FILE[1]
@@ -37,6 +38,7 @@ function _nixpy_known
     # A substitution costs as much as looking at thirty files.
     if not test -e $PWD/.envrc -a $PWD != /
         if test "x$_nixpy_below" != "x$PWD"
+            string match -q '*'\n'*' -- $PWD; and return 1
             set -g _nixpy_below $PWD
             set -g _nixpy_above
             while test -n "$dir" -a "$dir" != /
@@ -58,7 +60,7 @@ function _nixpy_known
             for one in $_nixpy_functions
                 test "x$one/.envrc" = "x$DIRENV_FILE"; and set dir $one; and break
             end
-            set -q dir[1]; or set dir (string replace -r '/[^/]*$' '' -- $DIRENV_FILE)
+            set -q dir[1]; or set dir (string replace -r '/[^/]*$' '' -- $DIRENV_FILE | string collect)
         end
     else if not test -f $dir/.envrc -a -r $dir/.envrc
         return 1
@@ -82,6 +84,7 @@ end
 #
 # Fails unless one of the answers that this shell has read holds.
 function _nixpy_holds
+    set -l one
     set -l is_this
     for one in $_nixpy_functions
         if set -q is_this[1]
@@ -145,6 +148,7 @@ function _nixpy_wrap
     test $_nixpy_exact/1 -ot $_nixpy_exact/2 2>/dev/null
     and test $_nixpy_exact/2 -nt $_nixpy_exact/1 2>/dev/null
     or return
+    set -l name
     for name in __direnv_export_eval __direnv_export_eval_2
         functions -q $name; or continue
         set -l text (functions --no-details $name | string collect)

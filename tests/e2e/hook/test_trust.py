@@ -353,6 +353,22 @@ export D='*?[a]{b,c} ~ !! !$ &' E='' F='-n' G='é 😀' H=' two  spaces ' HERE=$
 
 
 @pytest.mark.parametrize("kind", SHELLS)
+def test_a_line_feed_in_the_name_of_a_directory_is_no_trouble(
+    start_noted: Callable[..., HookedShell], project: Project, kind: str
+) -> None:
+    place = project.world.directory / "a\nb/c"
+    place.mkdir(parents=True)
+    project.world.environ["PLACE"] = str(place)
+    shell = start_noted(kind)
+    for _ in range(3):
+        shell.run('cd "$PLACE"')
+        assert shell.environment()["PWD"] == str(place)
+        assert "A" not in shell.exported()
+        shell.cd(project.path)
+        assert shell.variable("A") == "1"
+
+
+@pytest.mark.parametrize("kind", SHELLS)
 def test_hostile_names_and_values_run_nothing_and_arrive_exactly(
     start_noted: Callable[..., HookedShell], world: World, kind: str
 ) -> None:
