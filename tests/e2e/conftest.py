@@ -16,6 +16,8 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from .hook.hooked import PlainShell
+
 PROMPT = "__nixpy_prompt__ "
 
 PREPARED = {
@@ -265,6 +267,22 @@ def shell_of(world: World) -> Iterator[Callable[[str], Shell]]:
 
     def start(kind: str) -> Shell:
         started.append(Shell(kind, world))
+        return started[-1]
+
+    yield start
+    for shell in started:
+        shell.close()
+
+
+@pytest.fixture
+def start_noted(world: World) -> Iterator[Callable[..., PlainShell]]:
+    """Starts shells in which one can see when direnv is asked, with nixpy's hook or without."""
+    from .hook.hooked import HookedShell, PlainShell
+
+    started: list[PlainShell] = []
+
+    def start(kind: str, under: tuple[str, ...] = (), *, hooked: bool = True) -> PlainShell:
+        started.append((HookedShell if hooked else PlainShell)(kind, world, under))
         return started[-1]
 
     yield start

@@ -10,10 +10,8 @@ import pytest
 from ..conftest import Shell, World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from typing import Protocol
-
-    from .hooked import PlainShell
 
     class Start(Protocol):
         """What the fixture ``start`` is."""
@@ -79,22 +77,6 @@ def start(world: World) -> Iterator[Start]:
         shell.process.delaybeforesend = None
         started.append(shell)
         return shell
-
-    yield start
-    for shell in started:
-        shell.close()
-
-
-@pytest.fixture
-def start_noted(world: World) -> Iterator[Callable[..., PlainShell]]:
-    """Starts shells in which one can see when direnv is asked, with nixpy's hook or without."""
-    from .hooked import HookedShell, PlainShell
-
-    started: list[PlainShell] = []
-
-    def start(kind: str, under: tuple[str, ...] = (), *, hooked: bool = True) -> PlainShell:
-        started.append((HookedShell if hooked else PlainShell)(kind, world, under))
-        return started[-1]
 
     yield start
     for shell in started:
