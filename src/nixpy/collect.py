@@ -9,14 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from nixpy import cache
 from nixpy.directories import nixpy_directory
-from nixpy.hook.answers import HOLDER as ANSWERS
-from nixpy.hook.answers import SCHEMA as ANSWERS_SCHEMA
-from nixpy.hook.answers import (
-    answers_place,
-    direnv_place,
-    hook_directory,
-    references_directory,
-)
+from nixpy.hook.places import HOLDER as ANSWERS
+from nixpy.hook.places import SCHEMA as ANSWERS_SCHEMA
+from nixpy.hook.places import answers_place, direnv_place, hook_directory, references_directory
 from nixpy.jupyter.servers import is_alive, servers
 from nixpy.managers.foreign.exporter import exporter_key
 from nixpy.managers.foreign.tools import TOOLS

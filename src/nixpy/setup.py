@@ -1,16 +1,20 @@
-"""Installing ``direnvrc`` where direnv looks for libraries."""
+"""Installing ``direnvrc`` where direnv looks for libraries.
+
+On the path that a shell's start waits for: see :mod:`nixpy.inputs`.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, NamedTuple
 
 from nixpy.direnv import library_path, library_text
 from nixpy.errors import EnvironmentUnusable, UsageError
 from nixpy.process import find_program
+from nixpy.values import NamedTuple
 from nixpy.version import __version__
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 

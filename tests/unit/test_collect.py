@@ -12,7 +12,8 @@ import pytest
 from nixpy import cache
 from nixpy.collect import collect, entries
 from nixpy.environment import Environment
-from nixpy.hook.answers import Answers, answers_place, hook_directory, write_place
+from nixpy.hook.answers import Answers, write_place
+from nixpy.hook.places import answers_place, hook_directory
 from nixpy.hook.script import prepare
 from nixpy.inputs import observe_root
 from nixpy.jupyter.servers import Server, server_directory, write_server

@@ -1,4 +1,4 @@
-"""What the path that only revalidates an entry imports: exactly this."""
+"""What the paths that others wait for import: exactly this."""
 
 from __future__ import annotations
 
@@ -48,6 +48,32 @@ COMMANDS = {
 }
 
 
+OF_A_SHELLS_START = {
+    "nixpy",
+    "nixpy.cache",
+    "nixpy.cli",
+    "nixpy.directories",
+    "nixpy.direnv",
+    "nixpy.environment",
+    "nixpy.errors",
+    "nixpy.hook",
+    "nixpy.hook.asked",
+    "nixpy.hook.places",
+    "nixpy.hook.script",
+    "nixpy.inputs",
+    "nixpy.process",
+    "nixpy.project",
+    "nixpy.setup",
+    "nixpy.shells",
+    "nixpy.shells.bash",
+    "nixpy.shells.fish",
+    "nixpy.shells.names",
+    "nixpy.shells.zsh",
+    "nixpy.values",
+    "nixpy.version",
+}
+
+
 def imported(*command: str, cwd: Path, environ: dict[str, str]) -> set[str]:
     """The modules that an isolated Python imports until it ends or becomes another program."""
     done = subprocess.run(
@@ -86,6 +112,15 @@ def test_a_revalidation_imports_no_more_than_it_may(
     arguments = (str(programs / "nixpy"), *COMMANDS[command])
     added = imported(*arguments, cwd=project, environ=environ) - start
     assert added == (OWN | OF_PYTHON | BESIDES[command]) - start
+
+
+@pytest.mark.skipif(shutil.which("direnv") is None, reason="direnv is not installed")
+def test_a_shells_start_imports_no_more_than_it_may(
+    tmp_path: Path, environ: dict[str, str], programs: Path
+) -> None:
+    start = imported("-c", "pass", cwd=tmp_path, environ=environ)
+    added = imported(str(programs / "nixpy"), "hook", "bash", cwd=tmp_path, environ=environ) - start
+    assert added == (OF_A_SHELLS_START | OF_PYTHON) - start
 
 
 def test_what_is_imported_is_seen(project: Path, environ: dict[str, str], programs: Path) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nixpy.cli.shared import Command, cli, examples, write
-from nixpy.hook.answers import SHELLS
+from nixpy.hook.places import SHELLS
 from nixpy.hook.reading import Reason
 from nixpy.project import current_directory
 

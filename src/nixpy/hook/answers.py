@@ -18,41 +18,24 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from nixpy import cache
 from nixpy.hook.conditions import Condition, references
-from nixpy.inputs import digest
+from nixpy.hook.places import SCHEMA, SHELLS
 from nixpy.stamp import TRUSTED_TIME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from nixpy.hook.places import Place
+
 __all__ = [
-    "HOLDER",
-    "SCHEMA",
-    "SHELLS",
     "Answer",
     "Answers",
     "Direnv",
-    "Place",
     "Watched",
-    "answers_place",
-    "direnv_place",
-    "hook_directory",
     "read_answers",
     "read_direnvs",
-    "references_directory",
     "with_direnv",
     "write_place",
 ]
-
-SCHEMA = "1"
-"""The version of everything in this tree; it is in the path, so that another one is a miss."""
-
-HOLDER = "@answers"
-"""The name of the directories that hold the answers about one directory."""
-
-SHELLS = ("bash", "zsh", "fish")
-
-NAME_LENGTH = 16
-"""Hexadecimal digits that stand for a directory: each one costs a shell time."""
 
 MOST_ANSWERS = 8
 """Answers that are kept for entering a directory, and as many for leaving it."""
@@ -69,20 +52,6 @@ LONGEST_WAIT = 1.0
 _ANSWERS = "answers"
 
 T = TypeVar("T")
-
-
-class Place(NamedTuple):
-    """Where something is kept.
-
-    Attributes:
-        path: its directory.
-        name: how the names of the functions end that know it.
-        references: the directory of its reference files.
-    """
-
-    path: str
-    name: str
-    references: str
 
 
 class Direnv(NamedTuple):
@@ -167,27 +136,6 @@ def _in_front(one: Answer, others: tuple[Answer, ...]) -> tuple[Answer, ...]:
 def _question(one: Answer) -> tuple[str, frozenset[Condition]]:
     about = {"is", "like", "unset", "filled"}
     return one.direnv, frozenset(other for other in one.conditions if other.kind in about)
-
-
-def hook_directory(top: str) -> str:
-    """Return where answers are kept, below nixpy's cache."""
-    return f"{top}/hook/{SCHEMA}"
-
-
-def references_directory(root: str) -> str:
-    """Return where the directories of reference files are."""
-    return f"{root}/@refs"
-
-
-def answers_place(root: str, directory: str) -> Place:
-    """Return where the answers about a directory lie."""
-    name = digest(os.fsencode(directory))[:NAME_LENGTH]
-    return Place(f"{root}{directory}/{HOLDER}", name, f"{references_directory(root)}/{name}")
-
-
-def direnv_place(root: str) -> Place:
-    """Return where it is kept what direnv is."""
-    return Place(f"{root}/@direnv", "direnv", f"{references_directory(root)}/direnv")
 
 
 def read_answers(place: Place) -> Answers:

@@ -1,19 +1,22 @@
-"""What hooks call: to be printed, and to have an answer kept."""
+"""What hooks call: to be printed, and to have an answer kept.
+
+On the path that a shell's start waits for: see :mod:`nixpy.inputs`.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
 
 from nixpy.directories import nixpy_directory
 from nixpy.errors import EnvironmentUnusable, NixpyError, ToolMissing, UsageError
-from nixpy.hook.answers import SHELLS, hook_directory
+from nixpy.hook.places import SHELLS, hook_directory
 from nixpy.hook.script import prepare, script
 from nixpy.process import SystemRunner, find_program
 from nixpy.project import current_directory
 from nixpy.setup import own_command
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from nixpy.directories import nixpy_directory
 from nixpy.direnv import before_direnv
-from nixpy.hook.answers import SHELLS, Answers, answers_place, hook_directory, read_answers
+from nixpy.hook.answers import Answers, read_answers
+from nixpy.hook.places import SHELLS, answers_place, hook_directory
 from nixpy.hook.reading import Reason
 from nixpy.hook.recording import CHATTY, reasons
 from nixpy.hook.script import prepare

@@ -25,8 +25,6 @@ from nixpy.hook.answers import (
     Answers,
     Direnv,
     Watched,
-    answers_place,
-    direnv_place,
     read_answers,
     read_direnvs,
     with_direnv,
@@ -42,6 +40,7 @@ from nixpy.hook.conditions import (
     variable_condition,
 )
 from nixpy.hook.configuration import read_configuration
+from nixpy.hook.places import answers_place, direnv_place
 from nixpy.hook.reading import read_envrc
 from nixpy.hook.rendering import STATE, render_answers, render_direnvs
 from nixpy.inputs import ABSENT, NO_TIME, digest, observe
@@ -52,7 +51,7 @@ from nixpy.stamp import DAY, NANOSECONDS, TICK, settles_at
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from nixpy.hook.answers import Place
+    from nixpy.hook.places import Place
     from nixpy.hook.reading import Reading, Reason
     from nixpy.inputs import Input
     from nixpy.process import Runner
@@ -98,8 +97,8 @@ class Recorder:
     """Keeps what direnv answers.
 
     Attributes:
-        shell: whose hook asks, one of :data:`nixpy.hook.answers.SHELLS`.
-        root: where answers are kept (:func:`nixpy.hook.answers.hook_directory`).
+        shell: whose hook asks, one of :data:`nixpy.hook.places.SHELLS`.
+        root: where answers are kept (:func:`nixpy.hook.places.hook_directory`).
         direnv: absolute path of the program.
         environ: the environment of the shell, after direnv has answered.
         runner: starts it.

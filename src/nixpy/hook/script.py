@@ -1,13 +1,16 @@
-"""The hooks as they are evaluated: ``eval "$(nixpy hook bash)"``."""
+"""The hooks as they are evaluated: ``eval "$(nixpy hook bash)"``.
+
+On the path that a shell's start waits for: see :mod:`nixpy.inputs`.
+"""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from nixpy import cache
 from nixpy.shells import bash, fish, zsh
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -39,9 +42,9 @@ def script(shell: str, command: Sequence[str], root: str, direnv: str) -> str:
     """Return the hook of a shell.
 
     Args:
-        shell: one of :data:`nixpy.hook.answers.SHELLS`.
+        shell: one of :data:`nixpy.hook.places.SHELLS`.
         command: what calls this nixpy.
-        root: where answers are kept (:func:`nixpy.hook.answers.hook_directory`).
+        root: where answers are kept (:func:`nixpy.hook.places.hook_directory`).
         direnv: absolute path of direnv.
     """
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), f"hook.{shell}")

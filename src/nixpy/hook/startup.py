@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from nixpy.direnv import before_direnv
 from nixpy.errors import EnvironmentUnusable, UsageError
-from nixpy.hook.answers import SHELLS
+from nixpy.hook.places import SHELLS
 from nixpy.hook.script import QUOTE
 from nixpy.process import find_program
 from nixpy.project import open_at_once

@@ -19,17 +19,14 @@ from nixpy.hook.answers import (
     Answer,
     Answers,
     Direnv,
-    Place,
     Watched,
-    answers_place,
-    direnv_place,
-    hook_directory,
     read_answers,
     read_direnvs,
     with_direnv,
     write_place,
 )
 from nixpy.hook.conditions import Condition
+from nixpy.hook.places import Place, answers_place, direnv_place, hook_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable

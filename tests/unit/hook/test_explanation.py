@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nixpy.hook.answers import SHELLS, Answers, answers_place, hook_directory, write_place
+from nixpy.hook.answers import Answers, write_place
 from nixpy.hook.explanation import EXACT, NOT_EXACT, TOO_OLD, explain
+from nixpy.hook.places import SHELLS, answers_place, hook_directory
 from nixpy.process import Completed, SystemRunner
 
 if TYPE_CHECKING:

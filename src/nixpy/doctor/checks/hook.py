@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from nixpy.doctor.check import check
 from nixpy.doctor.finding import Absent, Fix, Found, Severity, some
 from nixpy.doctor.shells import hook_line, used_shells
-from nixpy.hook.answers import SHELLS
+from nixpy.hook.places import SHELLS
 from nixpy.hook.recording import configuration_reasons
 from nixpy.hook.startup import MARK, install_hook, startup_path
 
