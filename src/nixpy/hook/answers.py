@@ -41,7 +41,7 @@ MOST_ANSWERS = 8
 """Answers that are kept for entering a directory, and as many for leaving it."""
 
 MOST_WATCHED = 4
-MOST_DIRENVS = 4
+MOST_DIRENVS = 8
 
 LARGEST = 4_000_000
 """Bytes: a directory whose answers come to more is always asked about."""

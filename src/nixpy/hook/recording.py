@@ -121,12 +121,12 @@ class Recorder:
             OSError: it cannot be kept.
         """
         try:
-            direnv = self._keep_direnv()
+            self._keep_direnv(self.environ)
             loaded = self.environ.get("DIRENV_FILE", "")
             if loaded:
-                self._keep_loaded(direnv, loaded, before)
+                self._keep_loaded(loaded, before)
             elif before:
-                self._keep_leaving(direnv, before, directory)
+                self._keep_leaving(before, directory)
         except (_NotKnownError, BlockingIOError):
             pass
 
@@ -134,56 +134,57 @@ class Recorder:
     def _top(self) -> str:
         return os.path.dirname(os.path.dirname(self.root))
 
-    def _keep_direnv(self) -> Direnv:
-        now = self._direnv_now()
+    def _keep_direnv(self, environ: Mapping[str, str]) -> Direnv:
+        """Keep what direnv is where it is called in an environment: an answer may change that."""
+        now = self._direnv(environ)
         place = direnv_place(self.root)
         known = read_direnvs(place)
-        if known[:1] != (now,) or not os.path.exists(f"{place.path}/{self.shell}"):
+        if now not in known or not os.path.exists(f"{place.path}/{self.shell}"):
             known = with_direnv(known, now)
             write_place(
                 place, self._top, known, lambda shell: render_direnvs(shell, known), self.shell
             )
         return now
 
-    def _direnv_now(self) -> Direnv:
-        own = {name for name in self.environ if name.startswith("DIRENV_")} - {*STATE}
-        if any(map(self.environ.get, CHATTY)):
+    def _direnv(self, environ: Mapping[str, str]) -> Direnv:
+        own = {name for name in environ if name.startswith("DIRENV_")} - {*STATE}
+        if any(map(environ.get, CHATTY)):
             raise _NotKnownError("direnv has more to do, or to say")
-        configuration = read_configuration(self.environ)
+        configuration = read_configuration(environ)
         if configuration.loads_dotenv:
             raise _NotKnownError("direnv loads .env files")
         # To see that nothing has changed direnv evaluates nothing.
         places = {one for one in configuration.files if one.endswith(".toml")}
         prompting = (
-            *(variable_condition(name, self.environ) for name in sorted({*PLACES, *own})),
+            *(variable_condition(name, environ) for name in sorted({*PLACES, *own})),
             *lasting(_settled([self.direnv, *sorted(places)])),
         )
         conditions = (
             *prompting,
-            *(variable_condition(name, self.environ) for name in READ_BY_BASH),
+            *(variable_condition(name, environ) for name in READ_BY_BASH),
             *lasting(_settled([one for one in configuration.files if one not in places])),
         )
         parts = (os.fsencode(part) for one in conditions for part in one)
         return Direnv(digest(*parts), conditions, prompting, tuple(sorted(own)))
 
-    def _keep_loaded(self, direnv: Direnv, loaded: str, before: str) -> None:
+    def _keep_loaded(self, loaded: str, before: str) -> None:
         directory = os.path.dirname(loaded)
         place = answers_place(self.root, directory)
         watched = self._watched(self.environ.get(WATCHES, ""))
         answers = read_answers(place)._replace(always="").with_watched(watched)
         try:
-            answer, watched = self._entering(direnv, loaded, before, watched)
+            answer, watched = self._entering(loaded, before, watched)
             answers = answers.with_watched(watched).with_entering(answer)
         except _NotKnownError as error:
             answers = answers._replace(always=str(error) if error.always else "")
         self._write(place, directory, answers)
 
-    def _keep_leaving(self, direnv: Direnv, before: str, directory: str) -> None:
+    def _keep_leaving(self, before: str, directory: str) -> None:
         environ = self._environ_before(before)
         loaded = environ.get("DIRENV_FILE", "")
         if not loaded:
             return
-        answer, _ = self._ask(direnv, environ, directory)
+        answer, _ = self._ask(self._keep_direnv(environ), environ, directory)
         answer = answer._replace(conditions=(*answer.conditions, Condition("file", loaded)))
         left = os.path.dirname(loaded)
         place = answers_place(self.root, left)
@@ -198,18 +199,17 @@ class Recorder:
             self.shell,
         )
 
-    def _entering(
-        self, direnv: Direnv, loaded: str, before: str, watched: Watched
-    ) -> tuple[Answer, Watched]:
+    def _entering(self, loaded: str, before: str, watched: Watched) -> tuple[Answer, Watched]:
         """Return the answer to entering a directory, and what is loaded then."""
         environ = self._environ_before(before)
         if environ.get("DIRENV_FILE") == loaded:
             # It was loaded again, because of a change that will not be made again.
             environ = self._environ_before("")
         directory = os.path.dirname(loaded)
-        configuration = read_configuration(self.environ)
+        direnv = self._keep_direnv(environ)
+        configuration = read_configuration(environ)
         for _ in range(MOST_RUNS):
-            reading = read_envrc(loaded, self.environ.get("HOME", ""))
+            reading = read_envrc(loaded, environ.get("HOME", ""))
             if found := [*reading.reasons, *configuration.reasons]:
                 # What the file says there may be a secret.
                 raise _NotKnownError(str(found[0]._replace(text="")), always=True)
@@ -220,7 +220,7 @@ class Recorder:
             again = self._conditions_of_entries(reading, environ)
             is_same = lasting(stamps) == lasting(again) and seen.watches == watched.watches
             is_same &= lasting(seen.conditions) == lasting(watched.conditions)
-            if is_same and self._direnv_now() == direnv:
+            if is_same and self._direnv(environ) == direnv:
                 break
         else:
             raise _NotKnownError("what it watches is another each time", always=True)

@@ -290,10 +290,6 @@ class _Zsh(_Bash):
     def values(self, values: Iterable[str]) -> list[str]:  # noqa: ARG002
         return []
 
-    def names_are(self, names: Sequence[str]) -> list[str]:
-        idle, loaded = (self.names_with("DIRENV_", those) for those in (names, (*names, *STATE)))
-        return [f"[[ -n $2 && {loaded} || -z $2 && {idle} ]] || return 1"]
-
     def is_value(self, name: str, value: str) -> str:
         return f"${name} == {self.quote(value)}"
 

@@ -83,6 +83,19 @@ def test_what_is_denied_in_another_terminal_is_not_entered(
     assert shell.variable("A") is None
 
 
+def test_an_envrc_that_changes_what_direnv_reads_is_known(
+    shell: HookedShell, project: Project
+) -> None:
+    allowed(project, "export DIRENV_LOG_FORMAT= TERM=dumb A=1\n")
+    shell.warm(project)
+    shell.cd(project.path)
+    shell.run("true")
+    assert shell.asked() == 0
+    assert (shell.variable("A"), shell.variable("DIRENV_LOG_FORMAT")) == ("1", "")
+    shell.cd(project.world.directory)
+    assert shell.variable("DIRENV_LOG_FORMAT") is None
+
+
 def test_an_edit_blocks_until_it_is_allowed(shell: HookedShell, project: Project) -> None:
     shell.warm(project)
     shell.cd(project.path)

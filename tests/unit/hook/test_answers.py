@@ -235,7 +235,7 @@ def test_a_bounded_number_is_kept_newest_first() -> None:
     direnvs: tuple[Direnv, ...] = ()
     for number in range(20):
         direnvs = with_direnv(direnvs, Direnv(str(number % 10), (), (), ()))
-    assert [one.identifier for one in direnvs] == ["9", "8", "7", "6"]
+    assert [one.identifier for one in direnvs] == ["9", "8", "7", "6", "5", "4", "3", "2"]
     assert len(direnvs) == MOST_DIRENVS
 
 
