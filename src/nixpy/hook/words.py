@@ -56,6 +56,9 @@ _DYNAMIC = frozenset(
 
 _DYNAMIC_PREFIXES = ("COMP_", "READLINE_", "_nixpy_")
 
+_WITH_DEFAULT = frozenset({"DIRENV_LOG_FORMAT"})
+"""Those among them that keep a value which they were given."""
+
 _SPECIAL = frozenset(
     {"CDPATH", "EXECIGNORE", "GLOBIGNORE", "HOME", "IFS", "POSIXLY_CORRECT", "PWD"}
 )
@@ -69,7 +72,7 @@ def is_dynamic(name: str) -> bool:
 
 def is_assignable(name: str) -> bool:
     """Whether an assignment to a variable is just that, and changes nothing else."""
-    return not is_dynamic(name) and name not in _SPECIAL
+    return name in _WITH_DEFAULT or (not is_dynamic(name) and name not in _SPECIAL)
 
 
 def words(text: str) -> list[str] | None:
