@@ -206,7 +206,9 @@ def _alone(directory: str) -> Iterator[None]:
     Raises:
         BlockingIOError: somebody else has held it for long.
     """
-    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    # Over NFS a directory cannot be locked: that takes a file that is open for writing.
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    descriptor = os.open(f"{directory}/lock", flags, 0o600)
     try:
         until = time.monotonic() + LONGEST_WAIT
         while True:

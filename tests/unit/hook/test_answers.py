@@ -213,7 +213,7 @@ def test_one_shell_writes_after_the_other(
 ) -> None:
     monkeypatch.setattr("nixpy.hook.answers.LONGEST_WAIT", 0.05)
     write(Answers())
-    descriptor = os.open(place, os.O_RDONLY)
+    descriptor = os.open(place / "lock", os.O_RDWR)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     with pytest.raises(BlockingIOError):
         write(Answers(always="x"))
