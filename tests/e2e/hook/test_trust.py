@@ -83,6 +83,29 @@ def test_what_is_denied_in_another_terminal_is_not_entered(
     assert shell.variable("A") is None
 
 
+@pytest.mark.parametrize("kind", SHELLS)
+def test_an_envrc_that_is_always_asked_about_costs_no_process_at_a_prompt(
+    start_noted: Callable[..., HookedShell], project: Project, kind: str
+) -> None:
+    allowed(project, "export A=$(cat number)\nwatch_file number\n")
+    project.write("number", "1\n")
+    shell = start_noted(kind)
+    for number in ("1", "2", "3"):
+        project.write("number", f"{number}\n")
+        shell.asked()
+        shell.cd(project.path)
+        assert shell.asked() > 0
+        assert shell.variable("A") == number
+        if number == "1":
+            shell.run("true")  # a young time proves nothing yet
+            shell.asked()
+        shell.run("true")
+        shell.run("true")
+        assert shell.asked() == 0
+        shell.cd(project.world.directory)
+        assert shell.variable("A") is None
+
+
 def test_an_envrc_that_changes_what_direnv_reads_is_known(
     shell: HookedShell, project: Project
 ) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .conftest import copy_flake, one_nix
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from ..conftest import Project, World
     from ..hook.hooked import HookedShell
@@ -72,3 +72,26 @@ def test_a_dev_shell_without_its_root_is_asked_about(
     assert shell.asked() > 0
     assert roots()
     assert shell.variable("HOOKED") == "yes"
+
+
+@one_nix
+def test_direnvs_own_use_flake_is_asked_about_on_entry_and_not_at_a_prompt(
+    world: World, nix: Nix, start_noted: Callable[..., HookedShell]
+) -> None:
+    configuration = Path(nix.environ["NIX_CONF_DIR"], "nix.conf")
+    features = "experimental-features = nix-command flakes\n"
+    configuration.write_text(configuration.read_text() + features)
+    project = world.project(envrc="use flake\n")
+    copy_flake("shells", project.path, world.environ)
+    shell = start_noted("bash")
+    for _ in range(2):
+        shell.asked()
+        shell.cd(project.path)
+        assert shell.variable("GREETING")
+        assert shell.asked() > 0
+        shell.run("true")
+        shell.asked()
+        shell.run("true")
+        assert shell.asked() == 0
+        shell.cd(world.directory)
+        assert shell.variable("GREETING") is None
