@@ -93,7 +93,7 @@ def kill_and_enter(project: Project, kind: str, seed: int, rounds: int) -> None:
     assert project.entered().said == []
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("kind", ["project", "requirements"])
 def test_after_a_kill_the_next_entry_is_correct(world: World, kind: str, seed: int) -> None:
     project = world.project()
@@ -172,7 +172,9 @@ def test_whoever_waits_says_for_whom_and_gives_up_in_the_end(world: World) -> No
     write_requirements(project, "project", NEW)
     lock = world.cache / f"projects{project.path}/.venv/@nixpy/lock"
     holder = subprocess.Popen(
-        ["flock", str(lock), "sh", "-c", "echo held; exec sleep 20"], stdout=subprocess.PIPE
+        ["flock", str(lock), "sh", "-c", "echo held; exec sleep 60"],
+        stdout=subprocess.PIPE,
+        start_new_session=True,
     )
     try:
         assert holder.stdout is not None
@@ -182,7 +184,8 @@ def test_whoever_waits_says_for_whom_and_gives_up_in_the_end(world: World) -> No
         assert "too long" in entered.environ["NIXPY_STALE"]
         assert entered.environ["VIRTUAL_ENV"] == str(project.path / ".venv")
     finally:
-        holder.kill()
+        # The lock is held by what flock started, too.
+        os.killpg(holder.pid, signal.SIGKILL)
         holder.wait()
         assert holder.stdout is not None
         holder.stdout.close()

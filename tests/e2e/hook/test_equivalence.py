@@ -300,15 +300,15 @@ def projects(world: World) -> Path:
 KINDS = ["bash", "zsh", "fish"]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("kind", "steps"), [("bash", 200), ("zsh", 100), ("fish", 100)])
 def test_a_walk_comes_to_the_same_with_the_hook_and_without(
-    kind: str, world: World, start: Start
+    kind: str, steps: int, world: World, start: Start
 ) -> None:
-    walk(kind, 1, 200, world, start)
+    walk(kind, 1, steps, world, start)
 
 
 @pytest.mark.campaign
-@pytest.mark.parametrize("seed", range(2, 32))
+@pytest.mark.parametrize("seed", range(1, 31))
 @pytest.mark.parametrize("kind", KINDS)
 def test_many_walks_come_to_the_same(kind: str, seed: int, world: World, start: Start) -> None:
     walk(kind, seed, 200, world, start)

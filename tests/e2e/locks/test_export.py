@@ -54,7 +54,9 @@ def unchanged(locked: Locked) -> set[str]:
     return set(os.listdir(locked.project.path)) - {".venv", ".pdm-build", "__pycache__"}
 
 
-@pytest.mark.parametrize("version", ["poetry", "poetry==1.8.5"])
+@pytest.mark.parametrize(
+    "version", ["poetry", pytest.param("poetry==1.8.5", marks=pytest.mark.campaign)]
+)
 def test_a_poetry_lock_is_installed_as_poetry_installs_it(
     locked: Locked, index: str, version: str
 ) -> None:

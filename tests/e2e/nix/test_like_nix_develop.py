@@ -78,7 +78,7 @@ def elements(value: str) -> list[str]:
 
 
 @settings(
-    max_examples=6,
+    max_examples=3,
     deadline=None,
     phases=(Phase.explicit, Phase.generate),
     suppress_health_check=list(HealthCheck),
@@ -87,6 +87,24 @@ def elements(value: str) -> list[str]:
 def test_the_merged_environment_is_that_of_nix_develop(
     project: Project, nix: Nix, data: st.DataObject
 ) -> None:
+    check_merged(project, nix, data)
+
+
+@pytest.mark.campaign
+@settings(
+    max_examples=30,
+    deadline=None,
+    phases=(Phase.explicit, Phase.generate),
+    suppress_health_check=list(HealthCheck),
+)
+@given(data=st.data())
+def test_many_merged_environments_are_those_of_nix_develop(
+    project: Project, nix: Nix, data: st.DataObject
+) -> None:
+    check_merged(project, nix, data)
+
+
+def check_merged(project: Project, nix: Nix, data: st.DataObject) -> None:
     shell, before = data.draw(variables(SHELLS)), data.draw(variables(OWN))
     hook = data.draw(variables(SHELLS))
     exports = "".join(f"export {name}={bash.quote(value)}\n" for name, value in hook.items())
