@@ -33,6 +33,7 @@ hook() {{ _direnv_hook; }}
 five() {{ "$1"; "$1"; "$1"; "$1"; "$1"; }}
 exec 2>/dev/null
 chpwd_functions=()
+{mise}
 for round in 1 2 3 4; do
   for there in {ten} {other} {top} {empty} {top}; do cd "$there"; hook; hook; done
 done
@@ -54,7 +55,7 @@ for ((round = 0; round < {rounds}; round++)); do
   cd {empty}
   {clock}; hook; {stop}; took 'entering an empty project' "$took"
   cd {top}; hook
-  {mise}
+  {clock}; {mise}; {stop}; {took_mise}
 done
 """
 _CLOCKS = {
@@ -81,6 +82,7 @@ end
 function hook; __direnv_export_eval 2>/dev/null; end
 set -g direnv_fish_mode disable_arrow
 functions --erase __direnv_cd_hook
+{mise}
 for round in 1 2 3 4
   for there in {ten} {top} {empty} {top}; cd $there; hook; hook; end
 end
@@ -114,8 +116,16 @@ for round in (seq {rounds})
   set from (date +%s%N)
   for each in (seq {together}); cd {empty}; hook; cd {top}; hook; end
   took 'entering or leaving an empty project' $from (date +%s%N) 2
+  set from (date +%s%N)
+  for each in (seq {together}); {mise}; end
+  {took_mise}
 end
 """
+
+_MISE = 'eval "$({} hook-env -s {})"'
+_MISE_FISH = "{} hook-env -s {} 2>/dev/null | source"
+_TOOK_MISE = 'took mise "$took"'
+_TOOK_MISE_FISH = "took mise $from (date +%s%N) 1"
 
 _ARGUMENTS = {
     "bash": ("--norc", "--noprofile", "-i"),
@@ -130,14 +140,14 @@ def script(
     """Return what a shell is to run."""
     clock, stop = _CLOCKS.get(shell, ("", ""))
     mise = programs["mise"]
-    asked = f'{clock}; eval "$({mise} hook-env -s {shell})"; {stop}; took mise "$took"'
     return (_FISH if shell == "fish" else _POSIX).format(
         shell=shell,
         clock=clock,
         stop=stop,
         entry="entry",
         prompt="prompt",
-        mise=asked if mise else "",
+        mise=(_MISE_FISH if shell == "fish" else _MISE).format(mise, shell) if mise else ":",
+        took_mise=(_TOOK_MISE_FISH if shell == "fish" else _TOOK_MISE) if mise else ":",
         rounds=rounds,
         together=TOGETHER,
         direnv=programs["direnv"],

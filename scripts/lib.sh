@@ -235,9 +235,9 @@ set_up_tests() {
 
 # Usage: run_pytest ARGUMENT...
 #
-# Runs pytest on as many workers as there are processors, at least 2: most tests wait for programs.
+# Runs pytest on one worker more than there are processors: most tests wait for programs.
 run_pytest() {
   local workers
   workers=$(nproc 2>/dev/null) || workers=2
-  .venv/bin/python -m pytest -n "$((workers < 2 ? 2 : workers > 8 ? 8 : workers))" "$@"
+  .venv/bin/python -m pytest -n "$((workers > 7 ? 8 : workers + 1))" "$@"
 }
