@@ -86,6 +86,13 @@ def nix(request: pytest.FixtureRequest, tmp_path: Path, environ: dict[str, str])
 one_nix = pytest.mark.parametrize("nix", ["the machine's Nix"], indirect=True)
 """For what does not depend on the Nix that a user has."""
 
+newer_in_campaign = pytest.mark.parametrize(
+    "nix",
+    ["the machine's Nix", pytest.param("a newer Nix", marks=pytest.mark.campaign)],
+    indirect=True,
+)
+"""For what takes long and hardly depends on it."""
+
 
 @pytest.fixture
 def nixpkgs(nix: Nix, environ: dict[str, str], tmp_path: Path) -> Path:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .conftest import FLAKES, copy_flake
+from .conftest import FLAKES, copy_flake, newer_in_campaign
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -385,6 +385,7 @@ HOOKS: dict[str, tuple[dict[str, str | None], str]] = {
 }
 
 
+@newer_in_campaign
 @pytest.mark.parametrize("hook", HOOKS)
 def test_a_hook_has_a_sensible_result(project: Project, hook: str) -> None:
     use(project, f"--flake .#{hook}")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .conftest import copy_flake
+from .conftest import copy_flake, newer_in_campaign
 from .native import LIBRARY, library, manifest, needs_gcc, wheel
 
 if TYPE_CHECKING:
@@ -192,6 +192,7 @@ def test_the_scope_rpath_patches_files_and_gives_them_back(project: Project) -> 
     assert python(project, {}, "-c", IMPORT) == "42"
 
 
+@newer_in_campaign
 @pytest.mark.network
 @pytest.mark.parametrize("scope", ["shell", "python"])
 def test_a_kernel_finds_them(project: Project, scope: str, tmp_path: Path) -> None:

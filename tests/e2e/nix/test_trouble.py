@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pexpect
 import pytest
 
-from .conftest import copy_flake
+from .conftest import copy_flake, newer_in_campaign
 from .test_dev_shell import evaluations, use
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def wait_for_build(project: Project) -> None:
         time.sleep(0.02)
 
 
+@newer_in_campaign
 def test_twenty_shells_evaluate_once(project: Project) -> None:
     with ThreadPoolExecutor(20) as pool:
         entered = list(pool.map(lambda _: project.entered(), range(20)))
@@ -95,6 +96,7 @@ def test_an_edit_between_two_calls_of_nix_is_evaluated_and_the_next_noticed(
     assert project.entered().environ["GREETING"] == "hello again\n"
 
 
+@newer_in_campaign
 @pytest.mark.parametrize("after", [0.05, 0.3, 0.6, 1.0])
 def test_a_kill_leaves_what_the_next_entry_mends(project: Project, after: float) -> None:
     with started(project, "sync") as process:
