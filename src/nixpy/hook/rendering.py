@@ -60,7 +60,7 @@ def render_answers(shell: str, directory: str, end: str, answers: Answers) -> st
     lines += dialect.choice(f"_nixpy_enter_{end}", map(dialect.answer, answers.entering))
     lines += dialect.choice(f"_nixpy_leave_{end}", map(dialect.answer, answers.leaving))
     lines += dialect.note(directory, end)
-    return "\n".join(lines) + "\n"
+    return dialect.whole(lines)
 
 
 def render_direnvs(shell: str, direnvs: Sequence[Direnv]) -> str:
@@ -83,11 +83,18 @@ def render_direnvs(shell: str, direnvs: Sequence[Direnv]) -> str:
     lines = dialect.values(_compared(*direnvs))
     lines += dialect.choice("_nixpy_direnv", evaluating)
     lines += dialect.choice("_nixpy_prompt", idle)
-    return "\n".join(lines) + "\n"
+    return dialect.whole(lines)
 
 
 class Dialect(ABC):
     """How one shell says it."""
+
+    @abstractmethod
+    def whole(self, lines: Sequence[str]) -> str:
+        """Return the text that is sourced: one block, of which a shell runs all or nothing.
+
+        So what is cut off does nothing.
+        """
 
     @abstractmethod
     def assignment(self, name: str, value: str) -> str:
@@ -95,10 +102,7 @@ class Dialect(ABC):
 
     @abstractmethod
     def note(self, directory: str, end: str) -> list[str]:
-        """Return the commands by which the hook finds the functions for a directory.
-
-        Cut off anywhere they do nothing.
-        """
+        """Return the commands by which the hook finds the functions for a directory."""
 
     def values(self, values: Iterable[str]) -> list[str]:  # noqa: ARG002
         """Return the commands that are needed for variables to be compared with ``values``."""
@@ -142,6 +146,9 @@ class Dialect(ABC):
 
 
 class _Bash(Dialect):
+    def whole(self, lines: Sequence[str]) -> str:
+        return "\n".join(("{", *lines, "}", ""))
+
     def assignment(self, name: str, value: str) -> str:
         return f"{name}={self.quote(value)}"
 
@@ -152,7 +159,7 @@ class _Bash(Dialect):
     def note(self, directory: str, end: str) -> list[str]:
         return [
             self.assignment("_nixpy_value", directory),
-            f"_nixpy_functions[\"=$_nixpy_value\"]='{end}'",
+            f'_nixpy_functions["=$_nixpy_value"]={end}',
             "unset -v _nixpy_value",
         ]
 
@@ -285,7 +292,7 @@ class _Zsh(_Bash):
         return zsh.quote(value)
 
     def note(self, directory: str, end: str) -> list[str]:
-        return [f"_nixpy_functions+=({self.quote(directory)} '{end}')"]
+        return [f"_nixpy_functions+=({self.quote(directory)} {end})"]
 
     def values(self, values: Iterable[str]) -> list[str]:  # noqa: ARG002
         return []
@@ -329,11 +336,14 @@ class _Zsh(_Bash):
 
 
 class _Fish(Dialect):
+    def whole(self, lines: Sequence[str]) -> str:
+        return "\n".join(("begin", *lines, "end", ""))
+
     def assignment(self, name: str, value: str) -> str:
         return f"set -g {name} {fish.quote(value)}"
 
     def note(self, directory: str, end: str) -> list[str]:
-        return [f"set -ga _nixpy_functions {fish.quote(directory)} '{end}'"]
+        return [f"set -ga _nixpy_functions {fish.quote(directory)} {end}"]
 
     def function(self, name: str, body: Iterable[str]) -> list[str]:
         return [f"function {name}", *body, "return 0", "end"]

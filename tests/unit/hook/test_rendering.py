@@ -401,6 +401,39 @@ def test_what_is_absent_is_not_looked_for_while_its_directory_has_its_time(
 
 FILES = ("one", "two", "three")
 
+
+@pytest.mark.parametrize("key", ["bash", "zsh", "fish"])
+def test_cut_off_anywhere_it_runs_nothing_and_is_not_known(key: str, tmp_path: Path) -> None:
+    shell = SHELLS[key]
+    conditions = (
+        Condition("is", "VALUE", "a value"),
+        Condition("unset", "OTHER_1"),
+        Condition("time", "/a file", str(MTIME)),
+        Condition("absent", "/gone"),
+    )
+    answer = Answer("d", conditions, (("VALUE", "a b"), ("OTHER_1", None)), "said\n")
+    answers = Answers("", (Watched("w", conditions),), (answer, answer), (answer,))
+    text = os.fsencode(render_answers(shell.name, "/a place", "0123456789abcdef", answers))
+    # Of the first word of all, "begin", a part is a command that is not there.
+    lengths = [0, *range(5 if shell.name == "fish" else 1, len(text.rstrip()))]
+    for length in lengths:
+        (tmp_path / f"cut-{length}").write_bytes(text[:length])
+    # After a [[ that was broken off bash 5.2 is given up to the next one, as by the hook.
+    mend = " || eval '[[ a ]]' 2>/dev/null" if shell.name == "bash" else ""
+    lines = [f"load ./cut-{length} 2>/dev/null{mend}" for length in lengths]
+    lines += [shell.set(Variable("directory", "/a place", is_exported=False)), shell.print_known]
+    done = shell.run([*lines, "printf END"], tmp_path)
+    assert done.stdout == b"END"
+    if shell.name == "fish":  # It says so itself, whatever is redirected.
+        assert b"Missing end to balance this begin" in done.stderr
+        assert b"Unknown" not in done.stderr
+    else:
+        assert done.stderr == b""
+    (tmp_path / "whole").write_bytes(text)
+    done = shell.run(["load ./whole", lines[-2], shell.print_known], tmp_path)
+    assert (done.stdout, done.stderr) == (b"0123456789abcdef", b"")
+
+
 CHANGES = st.lists(
     st.tuples(st.sampled_from(NAMES), st.one_of(VALUES, st.none())),
     max_size=4,
