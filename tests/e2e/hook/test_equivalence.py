@@ -300,7 +300,7 @@ def projects(world: World) -> Path:
 KINDS = ["bash", "zsh", "fish"]
 
 
-@pytest.mark.parametrize(("kind", "steps"), [("bash", 200), ("zsh", 100), ("fish", 100)])
+@pytest.mark.parametrize(("kind", "steps"), [("bash", 200), ("zsh", 60), ("fish", 60)])
 def test_a_walk_comes_to_the_same_with_the_hook_and_without(
     kind: str, steps: int, world: World, start: Start
 ) -> None:

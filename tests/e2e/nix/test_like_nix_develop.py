@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from nixpy.difference import CERTIFICATES, PATH_LIKE, is_left_out
 from nixpy.shells import bash
 
-from .conftest import FEATURES, copy_flake
+from .conftest import FEATURES, copy_flake, newer_in_campaign
 
 if TYPE_CHECKING:
     from ..conftest import Project, World
@@ -77,6 +77,7 @@ def elements(value: str) -> list[str]:
     return list(dict.fromkeys(one for one in value.split(":") if one))
 
 
+@newer_in_campaign
 @settings(
     max_examples=3,
     deadline=None,
