@@ -109,7 +109,7 @@ def test_an_envrc_that_is_always_asked_about_costs_no_process_at_a_prompt(
 def test_an_envrc_that_changes_what_direnv_reads_is_known(
     shell: HookedShell, project: Project
 ) -> None:
-    allowed(project, "export DIRENV_LOG_FORMAT= XDG_STATE_HOME=/nowhere A=1\n")
+    allowed(project, "export DIRENV_LOG_FORMAT= XDG_CACHE_HOME=/nowhere A=1\n")
     shell.warm(project)
     shell.cd(project.path)
     shell.run("true")
