@@ -1,4 +1,4 @@
-"""One sync of an environment at a time.
+"""One sync of an environment at a time, and one writer of what the hook keeps.
 
 The lock is flock(2) on a file in the cache. Managers inherit its descriptor: when nixpy is killed
 and the manager it started goes on, the lock is held until that one has ended too, and whoever
@@ -20,7 +20,15 @@ from nixpy.errors import LockTimeout, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-__all__ = ["LONGEST_WAIT", "Held", "environment_lock", "holder_of", "lock_path", "longest_wait"]
+__all__ = [
+    "LONGEST_WAIT",
+    "Held",
+    "alone",
+    "environment_lock",
+    "holder_of",
+    "lock_path",
+    "longest_wait",
+]
 
 LONGEST_WAIT = 900.0
 """Seconds to wait for another sync, unless ``NIXPY_LOCK_TIMEOUT`` says otherwise."""
@@ -80,13 +88,39 @@ def environment_lock(
         OSError: the file cannot be created.
     """
     cache.make_private_directory(os.path.dirname(path), top)
-    descriptor, waited = _take(path, report, time.monotonic() + longest_wait)
+
+    def wait() -> None:
+        report(f"waiting for {holder_of(path)}, which syncs this environment")
+
+    try:
+        descriptor, waited = _take(path, longest_wait, wait)
+    except BlockingIOError:
+        raise LockTimeout(
+            f"{holder_of(path)} has been syncing this environment for too long",
+            where=path,
+            next="Wait for it or end it, then try again.",
+        ) from None
     try:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, b"%d" % os.getpid(), 0)
         yield Held(descriptor, waited)
     finally:
         # Not LOCK_UN: that would end it for a manager that still runs, too.
+        os.close(descriptor)
+
+
+@contextmanager
+def alone(path: str, longest_wait: float) -> Iterator[None]:
+    """Hold the lock at ``path``, in a directory that is there, inside the block.
+
+    Raises:
+        BlockingIOError: somebody else has held it for ``longest_wait`` seconds.
+        OSError: the file cannot be created.
+    """
+    descriptor, _ = _take(path, longest_wait, lambda: None)
+    try:
+        yield
+    finally:
         os.close(descriptor)
 
 
@@ -99,7 +133,9 @@ def holder_of(path: str) -> str:
         return "another process"
 
 
-def _take(path: str, report: Callable[[str], None], deadline: float) -> tuple[int, bool]:
+def _take(path: str, longest_wait: float, wait: Callable[[], None]) -> tuple[int, bool]:
+    """Return a descriptor that holds the lock, and whether ``wait`` was called before: once."""
+    deadline = time.monotonic() + longest_wait
     waited = False
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -109,15 +145,11 @@ def _take(path: str, report: Callable[[str], None], deadline: float) -> tuple[in
                 return descriptor, waited
         except BlockingIOError:
             if not waited:
-                report(f"waiting for {holder_of(path)}, which syncs this environment")
+                wait()
                 waited = True
             if time.monotonic() > deadline:
                 os.close(descriptor)
-                raise LockTimeout(
-                    f"{holder_of(path)} has been syncing this environment for too long",
-                    where=path,
-                    next="Wait for it or end it, then try again.",
-                ) from None
+                raise
             time.sleep(_POLL)
         except BaseException:
             os.close(descriptor)

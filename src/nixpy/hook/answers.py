@@ -9,16 +9,14 @@ sign (:mod:`nixpy.stamp`).
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from nixpy import cache
 from nixpy.hook.conditions import Condition, references
 from nixpy.hook.places import SCHEMA, SHELLS
+from nixpy.lock import alone
 from nixpy.stamp import TRUSTED_TIME
 
 if TYPE_CHECKING:
@@ -174,7 +172,8 @@ def write_place(
     times = set().union(*(references(one) for one in _all_conditions(content)))
     for directory in (place.path, place.references):
         cache.make_private_directory(directory, top)
-    with _alone(place.path):
+    # Nobody else may take reference files away meanwhile.
+    with alone(f"{place.path}/lock", LONGEST_WAIT):
         _write_references(place.references, times)
         cache.write_private(f"{place.path}/{_ANSWERS}", data)
         for name in SHELLS:
@@ -197,31 +196,6 @@ def _write_references(directory: str, times: set[str]) -> None:
     for name in present - times:
         os.unlink(f"{directory}/{name}")
     os.utime(directory, ns=(TRUSTED_TIME, TRUSTED_TIME))
-
-
-@contextmanager
-def _alone(directory: str) -> Iterator[None]:
-    """Hold a place inside the block: nobody else may take reference files away meanwhile.
-
-    Raises:
-        BlockingIOError: somebody else has held it for long.
-    """
-    # Over NFS a directory cannot be locked: that takes a file that is open for writing.
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    descriptor = os.open(f"{directory}/lock", flags, 0o600)
-    try:
-        until = time.monotonic() + LONGEST_WAIT
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > until:
-                    raise
-                time.sleep(LONGEST_WAIT / 100)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _all_conditions(content: Answers | Sequence[Direnv]) -> Iterator[tuple[Condition, ...]]:
