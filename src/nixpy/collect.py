@@ -42,7 +42,7 @@ def entries(environ: Mapping[str, str]) -> Iterator[tuple[str, str, cache.Entry]
     top = nixpy_directory("cache", environ)
     for directory, holder in _holders(top, f"{top}/projects", HOLDER):
         slots = f"{holder}/{cache.SCHEMA}"
-        for name in sorted(os.listdir(slots)) if os.path.isdir(slots) else ():
+        for name in _names(slots):
             entry = cache.read_entry(f"{slots}/{name}")
             if entry is not None:
                 yield directory, f"{slots}/{name}", entry
@@ -141,7 +141,7 @@ def _exports(environ: Mapping[str, str]) -> Iterator[Collected]:
     pinned = {exporter_key(tool, (), "") for tool in TOOLS.values()}
     for folder, why in (("exporters", "not used for long"), ("exports", "made long ago")):
         place = f"{top}/{folder}"
-        for name in sorted(os.listdir(place)) if os.path.isdir(place) else ():
+        for name in _names(place):
             path = f"{place}/{name}"
             is_old = os.stat(path).st_mtime < time.time() - KEPT_FOR
             if is_old and name not in pinned:
@@ -155,7 +155,7 @@ def _answers(environ: Mapping[str, str]) -> Iterator[Collected]:
         return
     root = hook_directory(top)
     place = os.path.dirname(root)
-    for name in sorted(os.listdir(place)) if os.path.isdir(place) else ():
+    for name in _names(place):
         if name != ANSWERS_SCHEMA:
             yield Collected(f"{place}/{name}", "of another version of nixpy")
     kept = {direnv_place(root).references}
@@ -167,9 +167,14 @@ def _answers(environ: Mapping[str, str]) -> Iterator[Collected]:
         else:
             kept.add(answers_place(root, directory).references)
     place = references_directory(root)
-    for name in sorted(os.listdir(place)) if os.path.isdir(place) else ():
+    for name in _names(place):
         if f"{place}/{name}" not in kept:
             yield Collected(f"{place}/{name}", "of a directory that nothing is kept for")
+
+
+def _names(directory: str) -> list[str]:
+    """Return what is in a directory, sorted: nothing where there is none."""
+    return sorted(os.listdir(directory)) if os.path.isdir(directory) else []
 
 
 def _holders(top: str | None, root: str, holder: str) -> Iterator[tuple[str, str]]:
