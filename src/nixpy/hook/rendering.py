@@ -89,6 +89,13 @@ def render_direnvs(shell: str, direnvs: Sequence[Direnv]) -> str:
 class Dialect(ABC):
     """How one shell says it."""
 
+    both = " && "
+    """What stands between two tests that are to hold."""
+
+    @abstractmethod
+    def quote(self, value: str) -> str:
+        """Return a value as one word."""
+
     @abstractmethod
     def whole(self, lines: Sequence[str]) -> str:
         """Return the text that is sourced: one block, of which a shell runs all or nothing.
@@ -139,6 +146,19 @@ class Dialect(ABC):
     @abstractmethod
     def conditions(self, conditions: Sequence[Condition]) -> list[str]:
         """Return commands that return from a function where a condition does not hold."""
+
+    def file(self, kind: str, name: str, value: str) -> str:
+        """Return the test of a condition about a file, but for its time."""
+        path = self.quote(name)
+        if kind == "target":
+            return f"{path} -ef {self.quote(value)}"
+        if kind == "file":
+            return f"-f {path}{self.both}-r {path}"
+        return f"{_TESTS[kind]} {path}"
+
+    def are_absent(self, paths: Sequence[str]) -> str:
+        """Return the test that none of these files is there."""
+        return self.both.join(f"! -e {self.quote(path)}" for path in paths)
 
     @abstractmethod
     def answer(self, answer: Answer) -> list[str]:
@@ -211,14 +231,6 @@ class _Bash(Dialect):
             return f"${{_nixpy_values[=${name}]-}} == {_short(value)}"
         return f"${name} == {self.quote(value)}"
 
-    def file(self, kind: str, name: str, value: str) -> str:
-        path = self.quote(name)
-        if kind == "target":
-            return f"{path} -ef {self.quote(value)}"
-        if kind == "file":
-            return f"-f {path} && -r {path}"
-        return f"{_TESTS[kind]} {path}"
-
     def times(self, times: Sequence[Condition], absent: Sequence[_Absent]) -> Iterator[str]:
         """Yield what returns where a file has another time, or one is not absent."""
         # Of two files that are not there neither is newer or older. The references are there as
@@ -238,9 +250,6 @@ class _Bash(Dialect):
     def has_time(self, path: str, mtime: str) -> str:
         # A file that is not there is older than a reference that is there.
         return f"! {path} -nt $1/{mtime} && ! {path} -ot $1/{mtime}"
-
-    def are_absent(self, paths: Sequence[str]) -> str:
-        return " && ".join(f"! -e {self.quote(path)}" for path in paths)
 
     def exported(self, names: Sequence[str]) -> Iterator[str]:
         # An expansion costs less than a test. Attributes are letters.
@@ -336,14 +345,19 @@ class _Zsh(_Bash):
 
 
 class _Fish(Dialect):
+    both = " -a "
+
+    def quote(self, value: str) -> str:
+        return fish.quote(value)
+
     def whole(self, lines: Sequence[str]) -> str:
         return "\n".join(("begin", *lines, "end", ""))
 
     def assignment(self, name: str, value: str) -> str:
-        return f"set -g {name} {fish.quote(value)}"
+        return f"set -g {name} {self.quote(value)}"
 
     def note(self, directory: str, end: str) -> list[str]:
-        return [f"set -ga _nixpy_functions {fish.quote(directory)} {end}"]
+        return [f"set -ga _nixpy_functions {self.quote(directory)} {end}"]
 
     def function(self, name: str, body: Iterable[str]) -> list[str]:
         return [f"function {name}", *body, "return 0", "end"]
@@ -377,11 +391,11 @@ class _Fish(Dialect):
         exported = [one.name for kind in _WITH_VALUES for one in by[kind]]
         exported += [name for one in by["names"] for name in one.value.split()]
         tests = [
-            *(self._all_exported(some) for some in _batches(exported)),
+            *(self._all_exported(some) for some in _batches([*dict.fromkeys(exported)])),
             *(self._none_exported([one.name for one in some]) for some in _batches(by["unset"])),
             *self._together(self._value(*one) for kind in ("is", "filled") for one in by[kind]),
             *(self._like(one) for one in by["like"]),
-            *self._together(self._file(*one) for kind in _OF_FILES for one in by[kind]),
+            *self._together(self.file(*one) for kind in _OF_FILES for one in by[kind]),
             *self._times(by["time"], by["absent"]),
             *self._absences(by["absent"]),
             *(f"not {self._others(one.name, one.value.split())}" for one in by["names"]),
@@ -393,7 +407,7 @@ class _Fish(Dialect):
     def _together(self, tests: Iterable[str]) -> Iterator[str]:
         """Yield commands: what a command costs is more than what a test does."""
         for some in _batches(list(tests)):
-            yield f"test {' -a '.join(some)}"
+            yield f"test {self.both.join(some)}"
 
     def _all_exported(self, names: Sequence[str]) -> str:
         return f"set -qx {' '.join(names)}"
@@ -406,25 +420,17 @@ class _Fish(Dialect):
         if kind == "filled":
             return f'-n "${name}"'
         # Behind a letter nothing is an operator.
-        return f'"x${name}" = {fish.quote("x" + value)}'
+        return f'"x${name}" = {self.quote("x" + value)}'
 
     def _like(self, one: Condition) -> str:
-        return f'string match -rq -- {fish.quote(_pattern(one.value))} "${one.name}"'
-
-    def _file(self, kind: str, name: str, value: str) -> str:
-        path = fish.quote(name)
-        if kind == "target":
-            return f"{path} -ef {fish.quote(value)}"
-        if kind == "file":
-            return f"-f {path} -a -r {path}"
-        return f"{_TESTS[kind]} {path}"
+        return f'string match -rq -- {self.quote(_pattern(one.value))} "${one.name}"'
 
     def _times(self, times: Sequence[Condition], absent: Sequence[Condition]) -> Iterator[str]:
         # What is not there is neither newer nor older. The references are there as long as nothing
         # was removed from their directory.
         if times or any(one.value for one in absent):
             yield "test -e $argv[1] -a $argv[1] -ot $_nixpy_exact/1"
-        yield from self._together(self._time(fish.quote(one.name), one.value) for one in times)
+        yield from self._together(self._time(self.quote(one.name), one.value) for one in times)
 
     def _time(self, path: str, mtime: str) -> str:
         reference = f"$argv[1]/{mtime}"
@@ -432,24 +438,24 @@ class _Fish(Dialect):
 
     def _absences(self, absent: Sequence[Condition]) -> Iterator[str]:
         for directory, mtime, paths in _by_directory(absent):
-            each = f"test {' -a '.join(f'! -e {fish.quote(path)}' for path in paths)}"
+            each = f"test {self.are_absent(paths)}"
             if mtime:
-                each = f"begin; test {self._time(fish.quote(directory), mtime)}; or {each}; end"
+                each = f"begin; test {self._time(self.quote(directory), mtime)}; or {each}; end"
             yield each
 
     def answer(self, answer: Answer) -> list[str]:
         lines = [
-            f"test $_nixpy_direnv_is = {fish.quote(answer.direnv)}; or return 1",
+            f"test $_nixpy_direnv_is = {self.quote(answer.direnv)}; or return 1",
             *self.conditions(answer.conditions),
         ]
         if answer.said:
-            lines.append(f"printf '%s' {fish.quote(answer.said)} >&2")
+            lines.append(f"printf '%s' {self.quote(answer.said)} >&2")
         for name, value in answer.changes:
             if value is None:
                 lines.append(f"set -e -g {name}")
             else:
                 parts = value.split(":") if name == "PATH" else [value]
-                lines.append(f"set -x -g {name} {' '.join(map(fish.quote, parts))}")
+                lines.append(f"set -x -g {name} {' '.join(map(self.quote, parts))}")
         return lines
 
 
