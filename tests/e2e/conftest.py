@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,8 +16,12 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from typing import ParamSpec, TypeVar
 
     from .hook.hooked import PlainShell
+
+    P = ParamSpec("P")
+    S = TypeVar("S", bound="Shell")
 
 PROMPT = "__nixpy_prompt__ "
 
@@ -260,18 +265,25 @@ def world(bare_world: World) -> World:
     return bare_world
 
 
+@contextmanager
+def closing(start: Callable[P, S]) -> Iterator[Callable[P, S]]:
+    """Close in the end all shells that ``start`` has returned."""
+    started: list[S] = []
+
+    def noted(*arguments: P.args, **named: P.kwargs) -> S:
+        started.append(start(*arguments, **named))
+        return started[-1]
+
+    yield noted
+    for shell in started:
+        shell.close()
+
+
 @pytest.fixture
 def shell_of(world: World) -> Iterator[Callable[[str], Shell]]:
     """Starts interactive shells by name; a shell that is not installed skips the test."""
-    started: list[Shell] = []
-
-    def start(kind: str) -> Shell:
-        started.append(Shell(kind, world))
-        return started[-1]
-
-    yield start
-    for shell in started:
-        shell.close()
+    with closing(lambda kind: Shell(kind, world)) as start:
+        yield start
 
 
 @pytest.fixture
@@ -279,12 +291,8 @@ def start_noted(world: World) -> Iterator[Callable[..., PlainShell]]:
     """Starts shells in which one can see when direnv is asked, with nixpy's hook or without."""
     from .hook.hooked import HookedShell, PlainShell
 
-    started: list[PlainShell] = []
-
     def start(kind: str, under: tuple[str, ...] = (), *, hooked: bool = True) -> PlainShell:
-        started.append((HookedShell if hooked else PlainShell)(kind, world, under))
-        return started[-1]
+        return (HookedShell if hooked else PlainShell)(kind, world, under)
 
-    yield start
-    for shell in started:
-        shell.close()
+    with closing(start) as noted:
+        yield noted

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ..conftest import Shell, World
+from ..conftest import Shell, World, closing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,14 +70,11 @@ def hooked(shell: Shell) -> Shell:
 @pytest.fixture
 def start(world: World) -> Iterator[Start]:
     """Starts interactive shells by name that are typed into without any delay."""
-    started: list[Shell] = []
 
     def start(kind: str, under: tuple[str, ...] = ()) -> Shell:
         shell = Shell(kind, world, under)
         shell.process.delaybeforesend = None
-        started.append(shell)
         return shell
 
-    yield start
-    for shell in started:
-        shell.close()
+    with closing(start) as noted:
+        yield noted

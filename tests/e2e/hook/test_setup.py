@@ -10,7 +10,7 @@ import jsonschema
 import pexpect
 import pytest
 
-from ..conftest import DIRENV, PREPARED, Shell, startup_file
+from ..conftest import DIRENV, PREPARED, Shell, closing, startup_file
 from ..test_json import schema
 
 if TYPE_CHECKING:
@@ -44,15 +44,8 @@ class Started(Shell):
 @pytest.fixture
 def start(world: World) -> Iterator[Callable[[str], Started]]:
     """Starts shells."""
-    started: list[Started] = []
-
-    def start(kind: str) -> Started:
-        started.append(Started(kind, world))
-        return started[-1]
-
-    yield start
-    for shell in started:
-        shell.close()
+    with closing(lambda kind: Started(kind, world)) as start:
+        yield start
 
 
 @pytest.mark.parametrize("shell", SHELLS)

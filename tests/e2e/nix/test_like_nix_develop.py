@@ -77,13 +77,15 @@ def elements(value: str) -> list[str]:
     return list(dict.fromkeys(one for one in value.split(":") if one))
 
 
-@newer_in_campaign
-@settings(
-    max_examples=3,
+SLOW = settings(
     deadline=None,
     phases=(Phase.explicit, Phase.generate),
     suppress_health_check=list(HealthCheck),
 )
+
+
+@newer_in_campaign
+@settings(SLOW, max_examples=3)
 @given(data=st.data())
 def test_the_merged_environment_is_that_of_nix_develop(
     project: Project, nix: Nix, data: st.DataObject
@@ -92,12 +94,7 @@ def test_the_merged_environment_is_that_of_nix_develop(
 
 
 @pytest.mark.campaign
-@settings(
-    max_examples=30,
-    deadline=None,
-    phases=(Phase.explicit, Phase.generate),
-    suppress_health_check=list(HealthCheck),
-)
+@settings(SLOW, max_examples=30)
 @given(data=st.data())
 def test_many_merged_environments_are_those_of_nix_develop(
     project: Project, nix: Nix, data: st.DataObject
